@@ -1,0 +1,111 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the guests module; images on the control node are read here, and only what the host lacks is sent to it."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError, Problems
+from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
+from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
+from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
+
+
+class ActionModule(ActionBase):
+    """The guests module with images from either side."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        try:
+            deliveries = self._deliveries()
+            told = self._module(deliveries, task_vars)
+            if told.get("missing"):
+                self._bring(told["missing"], deliveries)
+                told = self._module(deliveries, task_vars)
+        except ImageError as error:
+            raise AnsibleActionFail(str(error)) from error
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        result.update(told)
+        return result
+
+    def _module(self, deliveries: list, task_vars) -> dict:
+        arguments = {**self._task.args, "_deliveries": deliveries}
+        return self._execute_module("virt.image.guests", module_args=arguments, task_vars=task_vars)
+
+    def _deliveries(self) -> list:
+        """Return what the control node has of each image, if that is where they are."""
+        if self._task.args.get("image_source", "host") != "controller":
+            return []
+        if xml.etree is None:
+            raise AnsibleActionFail(
+                "image_source: controller reads descriptors on the control node, whose Python has no lxml; "
+                "install it there (pip install lxml)"
+            )
+        guests = self._task.args.get("guests")
+        guests = guests if isinstance(guests, list) else []
+        images = [guest["image"] for guest in guests if isinstance(guest, dict) and _is_wanted(guest)]
+        deliveries, problems = [], Problems()
+        for image in dict.fromkeys(images):
+            try:
+                deliveries.append({"image": image, **_read(self._find(image))})
+            except ImageError as error:
+                problems.extend(error)
+        problems.raise_any()
+        return deliveries
+
+    def _find(self, image: str) -> str:
+        """Return the path of a descriptor, looked for where the task's other files are."""
+        try:
+            return self._find_needle("files", image)
+        except AnsibleError:
+            raise ImageError(
+                "is not on the control node; relative paths begin at the playbook, or its folder files/", image
+            ) from None
+
+    def _bring(self, missing: list, deliveries: list) -> None:
+        """Copy the files that the host asked for into its temporary folder."""
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        told = {delivery["image"]: delivery for delivery in deliveries}
+        for number, line in enumerate(dict.fromkeys(missing)):
+            image, _newline, name = line.partition("\n")
+            delivery = told[image]
+            target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
+            local = os.path.join(os.path.dirname(delivery["path"]), name)
+            delivery["files"][name]["brought"] = self._transfer_file(local, target)
+
+
+def _is_wanted(guest: dict) -> bool:
+    """Return whether a guest's image is needed: one that is to go needs only its name."""
+    return isinstance(guest.get("image"), str) and not (guest.get("state") == "absent" and guest.get("name"))
+
+
+@lru_cache(maxsize=None)
+def _read(path: str) -> dict:
+    """Return the descriptor's text, and what the host needs to know of each file that it names."""
+    folder = Folder(path)
+    descriptor = folder.descriptor()
+    image = parse_image(descriptor, folder.path)
+    files, problems = {}, Problems()
+    wanted = [(disk.file, disk.checksums) for disk in image.disks if disk.file]
+    wanted += [(name, {}) for boot in image.boots for name in (boot.kernel, boot.initrd) if name]
+    for name, checksums in wanted:
+        try:
+            file = folder.file(name)
+            if file:
+                told = {"size": file.size, "digest": folder.digest(file, checksums), "header": to_plain(file.header)}
+                files[name] = told
+        except ImageError as error:
+            problems.extend(error)
+    problems.raise_any()
+    return {"path": folder.path, "descriptor": descriptor.decode("utf-8", "replace"), "files": files}

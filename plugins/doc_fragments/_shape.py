@@ -1,0 +1,102 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that say what one guest is."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options that say what one guest is."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - The guest's name. By default the image's.
+    type: str
+
+  image:
+    description:
+      - The path of the descriptor on the host. Its disk files are relative to it.
+    type: str
+    required: true
+
+  firmware:
+    description:
+      - What starts the guest. V(auto) is BIOS, and UEFI on architectures that boot disks through it only.
+    type: str
+    choices: [auto, bios, efi]
+    default: auto
+  vcpus:
+    description:
+      - The number of virtual CPUs. By default the descriptor's.
+    type: int
+  memory:
+    description:
+      - The memory with its unit, such as V(512 MiB). By default the descriptor's.
+    type: str
+  networks:
+    description:
+      - The interfaces in their order.
+      - By default as many as the descriptor has, on the network V(default), or of type V(user) where the daemon is a
+        user's own.
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description:
+          - What the interface is connected to, in libvirt's terms.
+        type: str
+        choices: [user, network, bridge, ethernet, mcast, server, client]
+        default: network
+      source:
+        description:
+          - The name of the network or bridge, or the address for V(mcast), V(server) and V(client).
+        type: str
+      mac:
+        description:
+          - The MAC address. By default derived from host, guest and position, and kept from then on.
+        type: str
+      model:
+        description:
+          - The device that the guest sees. By default V(virtio) under QEMU and KVM.
+        type: str
+      target:
+        description:
+          - The name of the host's device.
+        type: str
+      script:
+        description:
+          - The script that connects the host's device.
+        type: str
+      port:
+        description:
+          - The port for V(mcast), V(server) and V(client).
+        type: int
+  graphics:
+    description:
+      - How the guest's screen is shown.
+    type: dict
+    suboptions:
+      type:
+        description:
+          - V(auto) is VNC where the descriptor has C(<graphics/>), else none.
+        type: str
+        choices: [auto, none, vnc, spice, sdl]
+        default: auto
+      listen:
+        description:
+          - The address that the server listens on. By default V(127.0.0.1).
+        type: str
+      port:
+        description:
+          - The TCP port. By default libvirt chooses one at each start.
+        type: int
+
+  xml:
+    description:
+      - Domain XML that is merged into what is rendered, element by element. Either the elements alone, such as
+        C(<cpu mode='host-passthrough'/>), or a C(<domain>) with them.
+    type: str
+"""

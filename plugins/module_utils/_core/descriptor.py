@@ -1,0 +1,126 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the elements of a descriptor are read: each reader returns a value, or notes what is wrong and goes on."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from . import xml
+from .errors import Problem, Problems
+
+# element -> (its attributes, its children); what is not here is a warning.
+KNOWN = {
+    "image": ((), ("name", "label", "description", "domain", "storage")),
+    "name": (("version", "release"), ()),
+    "label": ((), ()),
+    "description": ((), ()),
+    "domain": ((), ("boot", "devices")),
+    "boot": (("type",), ("guest", "os", "drive")),
+    "guest": ((), ("arch", "features")),
+    "arch": ((), ()),
+    "features": ((), ("pae", "acpi", "apic")),
+    "pae": (("state",), ()),
+    "acpi": (("state",), ()),
+    "apic": (("state",), ()),
+    "os": ((), ("loader", "kernel", "initrd", "cmdline")),
+    "loader": (("dev",), ()),
+    "kernel": ((), ()),
+    "initrd": ((), ()),
+    "cmdline": ((), ()),
+    "drive": (("disk", "target"), ()),
+    "devices": ((), ("vcpu", "memory", "interface", "graphics")),
+    "vcpu": ((), ()),
+    "memory": ((), ()),
+    "interface": ((), ()),
+    "graphics": ((), ()),
+    "storage": ((), ("disk",)),
+    "disk": (("id", "file", "use", "size", "format"), ("checksum",)),
+    "checksum": (("type",), ()),
+}
+
+
+class Reader:
+    """Reads elements of one descriptor; mistakes go to `problems`, what is unknown to `warnings`."""
+
+    def __init__(self, where: str, problems: Problems) -> None:
+        self.where = where
+        self.problems = problems
+        self.warnings: list[Problem] = []
+
+    def wrong(self, node, message: str) -> None:
+        self.problems.add(xml.problem(message, node, self.where))
+
+    def warn(self, node, message: str) -> None:
+        self.warnings.append(xml.problem(message, node, self.where))
+
+    def child(self, node, tag: str, required: bool = False):
+        """Return the only child of that name, or None."""
+        if node is None:
+            return None
+        found = node.findall(tag)
+        if not found and required:
+            self.wrong(node, f"<{node.tag}> has no <{tag}>")
+        for extra in found[1:]:
+            self.wrong(extra, f"<{tag}> is there twice in <{node.tag}>; line {found[0].sourceline} has it too")
+        return found[0] if found else None
+
+    def text(self, node, tag: str, required: bool = False) -> Optional[str]:
+        """Return the text of the only child of that name, or None where it is missing or empty."""
+        child = self.child(node, tag, required)
+        if child is None:
+            return None
+        if required and not xml.text(child):
+            self.wrong(child, f"<{tag}> is empty")
+        return xml.text(child) or None
+
+    def attribute(self, node, key: str, required: bool = False) -> Optional[str]:
+        """Return an attribute's text, or None where it is missing or empty."""
+        if node is None:
+            return None
+        value = (node.get(key) or "").strip()
+        if required and not value:
+            self.wrong(node, f"<{node.tag}> has no {key}")
+        return value or None
+
+    def one_of(self, node, key: str, values: tuple, default: str = "", required: bool = False):
+        """Return an attribute that has a closed set of values; None where it is missing and has no default."""
+        value = self.attribute(node, key, required)
+        if value is None:
+            return default or None
+        if value not in values:
+            self.wrong(node, f'<{node.tag} {key}="{value}"> is unknown; {key} is one of {", ".join(values)}')
+        return value
+
+    def number(self, node, tag: str, largest: int) -> Optional[int]:
+        """Return the whole number > 0 in the only child of that name, or None."""
+        child = self.child(node, tag)
+        return None if child is None else self._number(child, f"<{tag}>", xml.text(child), largest)
+
+    def number_attribute(self, node, key: str, largest: int) -> Optional[int]:
+        """Return an attribute that is a whole number > 0, or None."""
+        value = self.attribute(node, key)
+        return None if value is None else self._number(node, f"<{node.tag} {key}>", value, largest)
+
+    def _number(self, node, what: str, value: str, largest: int) -> Optional[int]:
+        # isdecimal alone lets other scripts' digits through; 20 digits bound the work of int().
+        if not (value.isascii() and value.isdecimal() and len(value) < 20):
+            self.wrong(node, f"{what} is {value[:40]!r}; a whole number was expected")
+        elif not 0 < int(value) <= largest:
+            self.wrong(node, f"{what} is {value}; it goes from 1 to {largest}")
+        else:
+            return int(value)
+        return None
+
+    def note_unknown(self, node) -> None:
+        """Warn of each attribute and element below `node` that the format does not know."""
+        attributes, children = KNOWN[node.tag]
+        for key in node.keys():
+            if key not in attributes:
+                self.warn(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"; it is ignored')
+        for child in node:
+            if child.tag in children:
+                self.note_unknown(child)
+            else:
+                self.warn(child, f"<{child.tag}> in <{node.tag}> is unknown; it is ignored")

@@ -1,0 +1,73 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names: what guests, files, devices and architectures may be called."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+# uname's and Debian's names for what libvirt calls otherwise (https://libvirt.org/formatcaps.html).
+ARCHES = {
+    "i386": "i686",
+    "i486": "i686",
+    "i586": "i686",
+    "x86": "i686",
+    "amd64": "x86_64",
+    "x86-64": "x86_64",
+    "arm64": "aarch64",
+    "armhf": "armv7l",
+    "armv7": "armv7l",
+    "powerpc": "ppc",
+    "powerpc64": "ppc64",
+    "powerpc64le": "ppc64le",
+    "ppc64el": "ppc64le",
+}
+TARGET = re.compile(r"(xvd|vd|hd|sd|fd|ubd)([a-z]{1,2})([0-9]{0,3})")
+MAX_NAME = 128
+
+
+def canonical_arch(name: str) -> str:
+    """Return libvirt's name of an architecture."""
+    return ARCHES.get(name.lower(), name.lower())
+
+
+def name_mistake(name: str) -> Optional[str]:
+    """Return why this cannot name a guest (libvirt takes it, and it is a file name), or None."""
+    if not name:
+        return "is empty"
+    if len(name) > MAX_NAME:
+        return f"has {len(name)} characters; a guest's name has at most {MAX_NAME}"
+    bad = sorted({char for char in name if char == "/" or not char.isprintable()})
+    if bad:
+        return f"holds {bad[0]!r}, which no guest's name can have"
+    if name[0] in ".-" or name != name.strip():
+        return f"{name!r} begins or ends with what a guest's name cannot (a dot, a dash, white space)"
+    return None
+
+
+def file_mistake(file: str) -> Optional[str]:
+    """Return why a descriptor cannot name this file, or None: it stays in the descriptor's folder."""
+    if file.startswith("/"):
+        return "is an absolute path; file names are relative to the descriptor"
+    if ".." in file.split("/"):
+        return "leaves the descriptor's folder"
+    if not file.isprintable():
+        return "holds characters that cannot be printed"
+    return None
+
+
+def target_mistake(target: str) -> Optional[str]:
+    """Return why this is no device name, or None."""
+    if TARGET.fullmatch(target):
+        return None
+    return "is no device name; it is a prefix (hd, sd, vd, xvd, fd) and letters, such as vda"
+
+
+def volume_stem(guest: str, disk_id: str) -> str:
+    """Return the volume name, without its ending, of a guest's disk (`isos/root.raw` -> `web1-isos_root`)."""
+    stem = disk_id.replace("/", "_")
+    head, dot, ending = stem.rpartition(".")
+    known = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
+    return f"{guest}-{head if dot and head and ending.lower() in known else stem}"

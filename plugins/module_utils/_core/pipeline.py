@@ -1,0 +1,298 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way of one guest, and of a list: from what was read to a plan. Nothing here touches the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Optional
+
+from . import definition, domain, xml
+from .errors import ImageError, Problem, Problems
+from .guest import Guest
+from .host import Host
+from .image import Image
+from .match import Verdict, choose
+from .record import Record, read_record
+from .steps import (
+    CopyVolume,
+    DefineDomain,
+    ImportBase,
+    SetAutostart,
+    StartDomain,
+    StopDomain,
+    UndefineDomain,
+    WaitForGuest,
+)
+from .storage import StoragePlan, Volume, World, assume_storage, plan_removal, plan_storage
+from .units import show_size
+
+RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it."""
+
+    name: str
+    xml: str
+    state: str
+    autostart: bool
+    persistent: bool = True
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """All that was read of the world for one guest; `networks` maps the host's to whether they are active."""
+
+    name: str
+    guest: Guest
+    host: Optional[Host]
+    session: bool
+    live: Optional[Live]
+    world: World
+    image: Optional[Image] = None
+    verdict: Optional[Verdict] = None
+    networks: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps for one guest in their order, and what they change. No steps: nothing to do."""
+
+    name: str
+    steps: tuple = ()
+    waits: tuple = ()
+    changes: tuple = ()
+    before: str = ""
+    after: str = ""
+    verdict: Optional[Verdict] = None
+    volumes: tuple[Volume, ...] = ()
+    was: str = "absent"
+    state: str = "absent"
+    restart_required: bool = False
+
+
+def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> list[Plan]:
+    """Return a plan for each guest; raise ImageError with the mistakes of all of them, and then nothing is done."""
+    problems = problems or Problems()
+    plans: list[Plan] = []
+    names = [sighting.name for sighting in sightings]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.add(Problem(f"guest {name} is there {names.count(name)} times; a name is one guest"))
+    problems.raise_any()
+    for sighting in sightings:
+        try:
+            plans.append(plan_guest(sighting))
+        except ImageError as error:
+            problems.extend(error.about(f"guest {sighting.name}"))
+    _refuse_clashes(plans, problems)
+    _refuse_overflow(sightings, plans, problems)
+    problems.raise_any()
+    return _import_once(plans)
+
+
+def plan_guest(sighting: Sighting) -> Plan:
+    """Return the plan for one guest; raise ImageError."""
+    live = sighting.live
+    record = read_record(xml.parse(live.xml, "live domain")) if live else None
+    if live and record is None:
+        raise ImageError(
+            f"a domain of that name exists (state {live.state}) and was not made by virt.image; it is left as it is: "
+            "give the guest another name"
+        )
+    if sighting.guest.state == "absent":
+        return _plan_absent(sighting, record)
+    verdict = _keep_machine(sighting)
+    boot = sighting.image.boots[verdict.index]
+    _check_networks(sighting)
+    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
+    desired, absent = render(sighting, verdict, storage)
+    new_record = _record(sighting, storage, desired)
+    if live:
+        wanted = definition.redefine(desired, live.xml, new_record, absent)
+    else:
+        wanted = definition.define_new(desired, new_record)
+    return _plan_present(sighting, verdict, storage, wanted)
+
+
+def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
+    """Return the wanted domain's tree without our record, and the places that must be empty."""
+    networks = domain.networks_of(sighting.image, sighting.guest, sighting.session)
+    parts = domain.Boards(
+        sighting.name,
+        sighting.image,
+        sighting.image.boots[verdict.index],
+        verdict,
+        sighting.guest,
+        storage.volumes,
+        storage.boot_files,
+        networks,
+    )
+    derived = domain.derive_identity(sighting.host, sighting.name, verdict, len(networks))
+    tree = domain.render_domain(parts, _adopt(sighting.live, networks, derived))
+    if sighting.guest.xml:
+        definition.merge_fragment(tree, sighting.guest.xml)
+    return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
+
+
+def render_offline(image: Image, host: Host, guest: Guest, folder: str, session: bool) -> str:
+    """Return the domain XML that a guest would have on a host that is known by its capabilities only."""
+    verdict = choose(image, host, guest.wish)
+    name = guest.name or image.name
+    storage = assume_storage(name, image, image.boots[verdict.index], guest, folder)
+    sighting = Sighting(name, guest, host, session, None, World({}, {}, {}), image, verdict)
+    tree, _absent = render(sighting, verdict, storage)
+    return xml.to_text(tree)
+
+
+def _keep_machine(sighting: Sighting) -> Verdict:
+    """Return the verdict with the machine that the guest was made with, its ABI, unless the user names another."""
+    verdict = sighting.verdict
+    if sighting.live is None or sighting.guest.machine:
+        return verdict
+    machine = xml.parse(sighting.live.xml, "live domain").find("os/type").get("machine")
+    known = {
+        name
+        for guest in sighting.host.guests
+        if guest.arch == verdict.arch
+        for offered in guest.domains
+        if offered.type == verdict.virt_type
+        for name in offered.machines
+    }
+    return replace(verdict, machine=machine) if machine in known else verdict
+
+
+def _check_networks(sighting: Sighting) -> None:
+    """Refuse a virtual network that the host lacks, or that the guest would find down when it starts."""
+    for network in domain.networks_of(sighting.image, sighting.guest, sighting.session):
+        if network.type != "network":
+            continue
+        if network.source not in sighting.networks:
+            known = ", ".join(sighting.networks) or "none"
+            raise ImageError(f"network {network.source} does not exist; this host has {known}")
+        if sighting.guest.state == "started" and not sighting.networks[network.source]:
+            raise ImageError(f"network {network.source} is not active; start it with virsh net-start {network.source}")
+
+
+def _adopt(live: Optional[Live], networks: tuple, derived: domain.Identity) -> domain.Identity:
+    """Return the identity of the guest: what the user says, else what it has, else what is derived."""
+    had: list[str] = []
+    uuid = derived.uuid
+    if live:
+        tree = xml.parse(live.xml, "live domain")
+        uuid = tree.findtext("uuid") or uuid
+        said = {network.mac for network in networks}
+        nodes = [node.get("address", "").lower() for node in tree.findall("devices/interface/mac")]
+        had = [mac for mac in nodes if mac not in said]
+    free = iter(had)
+    macs = [
+        network.mac or next(free, None) or derived_mac for network, derived_mac in zip(networks, derived.macs)
+    ]
+    return domain.Identity(uuid, tuple(macs))
+
+
+def _record(sighting: Sighting, storage: StoragePlan, desired) -> Record:
+    image = sighting.image
+    return Record(
+        image=image.name,
+        version=image.version,
+        release=image.release,
+        generation=1,
+        disks=tuple(volume.recorded() for volume in storage.volumes),
+        applied=definition.applied_text(desired),
+    )
+
+
+def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.Definition) -> Plan:
+    guest, live = sighting.guest, sighting.live
+    steps = list(storage.steps)
+    if wanted.changes:
+        steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
+    if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
+        steps.append(SetAutostart(sighting.name, guest.autostart))
+    running = bool(live and live.state in RUNNING)
+    state = live.state if live else "shutoff"
+    if guest.state == "started" and state != "running":
+        steps.append(StartDomain(sighting.name, resume=state in ("paused", "pmsuspended")))
+        state = "running"
+    if guest.state == "stopped" and running:
+        steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
+        state = "shutoff"
+    wait = guest.wait
+    waits = ()
+    if state == "running" and (wait.agent or wait.address):
+        waits = (WaitForGuest(sighting.name, wait.agent, wait.address, wait.timeout),)
+    return Plan(
+        name=sighting.name,
+        steps=tuple(steps),
+        waits=waits,
+        changes=wanted.changes,
+        before=live.xml if live else "",
+        after=wanted.xml if wanted.changes else (live.xml if live else ""),
+        verdict=verdict,
+        volumes=storage.volumes,
+        was=live.state if live else "absent",
+        state=state,
+        restart_required=running and state == "running" and definition.needs_restart(wanted.changes),
+    )
+
+
+def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
+    live, guest = sighting.live, sighting.guest
+    if live is None:
+        return Plan(name=sighting.name)
+    steps: list = []
+    if live.state in RUNNING:
+        steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
+    # The record goes with the domain: while a volume is left, the next run still knows it.
+    steps.extend(plan_removal(record, guest.remove, sighting.world))
+    steps.append(UndefineDomain(sighting.name))
+    change = definition.Change("domain", live.xml, None)
+    return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
+
+
+def _refuse_clashes(plans: list[Plan], problems: Problems) -> None:
+    """Refuse two guests of one call that would have the same MAC or write the same disk, naming both."""
+    owners: dict = {}
+    for plan in plans:
+        for what, value in _claims(plan):
+            other = owners.setdefault((what, value), plan)
+            if other is not plan:
+                problems.add(Problem(f"guests {other.name} and {plan.name} both have {what} {value}"))
+
+
+def _import_once(plans: list[Plan]) -> list[Plan]:
+    """Return the plans with each base volume brought by the first guest that needs it."""
+    seen: set = set()
+    kept = []
+    for plan in plans:
+        repeated = [step for step in plan.steps if isinstance(step, ImportBase) and step.path in seen]
+        seen.update(step.path for step in plan.steps if isinstance(step, ImportBase))
+        kept.append(replace(plan, steps=tuple(step for step in plan.steps if step not in repeated)))
+    return kept
+
+
+def _claims(plan: Plan) -> list[tuple]:
+    claims = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
+    if plan.after:
+        tree = xml.parse(plan.after, "domain")
+        macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
+        claims += [("MAC", mac) for mac in sorted(macs)]
+    return claims
+
+
+def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Problems) -> None:
+    """Refuse a plan whose images do not fit into their pools, before anything is written."""
+    pools = {pool.name: pool for sighting in sightings for pool in sighting.world.pools.values()}
+    steps = {step for plan in plans for step in plan.steps if isinstance(step, (ImportBase, CopyVolume))}
+    for pool in pools.values():
+        needed = sum(step.size for step in steps if step.pool == pool.name)
+        if needed > pool.available:
+            problems.add(
+                Problem(
+                    f"pool {pool.name} has {show_size(pool.available)} free, and the images need "
+                    f"{show_size(needed)}; make room in {pool.path}, or choose another pool"
+                )
+            )

@@ -1,0 +1,114 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What we remember of a guest, in the metadata of its domain: the image, its disks, what we rendered last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from . import xml
+
+NAMESPACE = "urn:virt-image:record:1"
+PREFIX = "image"
+
+
+@dataclass(frozen=True)
+class RecordedDisk:
+    """A volume of the guest; `digest` is the SHA-256 of the image's file it came from.
+
+    `stamp` tells whether that file is still the same without reading it.
+    """
+
+    id: str
+    use: str
+    pool: str
+    volume: str
+    path: str
+    shared: bool
+    digest: Optional[str] = None
+    stamp: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of one guest; `applied` is the domain XML that we rendered last."""
+
+    image: Optional[str]
+    version: Optional[str]
+    release: Optional[str]
+    generation: int
+    disks: tuple[RecordedDisk, ...]
+    applied: str
+
+    def disk(self, disk_id: str) -> Optional[RecordedDisk]:
+        """Return what is recorded of the disk, or None."""
+        return next((disk for disk in self.disks if disk.id == disk_id), None)
+
+
+def find_record(domain):
+    """Return the record's element in a domain's tree, or None."""
+    return domain.find(f"metadata/{{{NAMESPACE}}}record")
+
+
+def read_record(domain) -> Optional[Record]:
+    """Return the record in a domain's tree, or None where we did not make the domain."""
+    node = find_record(domain)
+    if node is None:
+        return None
+    generation = node.get("generation", "1")
+    return Record(
+        image=node.get("image"),
+        version=node.get("version"),
+        release=node.get("release"),
+        generation=int(generation) if generation.isascii() and generation.isdecimal() else 1,
+        disks=tuple(_read_disk(disk) for disk in node.findall(f"{{{NAMESPACE}}}disk")),
+        applied=node.findtext(f"{{{NAMESPACE}}}applied") or "",
+    )
+
+
+def _read_disk(node) -> RecordedDisk:
+    return RecordedDisk(
+        id=node.get("id", ""),
+        use=node.get("use", "system"),
+        pool=node.get("pool", ""),
+        volume=node.get("volume", ""),
+        path=node.get("path", ""),
+        shared=node.get("shared") == "yes",
+        digest=node.get("sha256"),
+        stamp=node.get("stamp"),
+    )
+
+
+def render_record(record: Record):
+    """Return the record's element, which libvirt keeps as it is."""
+    xml.etree.register_namespace(PREFIX, NAMESPACE)
+    disks = [
+        xml.element(
+            f"{{{NAMESPACE}}}disk",
+            {
+                "id": disk.id,
+                "use": disk.use,
+                "pool": disk.pool,
+                "volume": disk.volume,
+                "path": disk.path,
+                "shared": "yes" if disk.shared else None,
+                "sha256": disk.digest,
+                "stamp": disk.stamp,
+            },
+        )
+        for disk in record.disks
+    ]
+    return xml.element(
+        f"{{{NAMESPACE}}}record",
+        {
+            "image": record.image,
+            "version": record.version,
+            "release": record.release,
+            "generation": record.generation,
+        },
+        *disks,
+        # As text: elements would be found by every tool that looks for //disk in a domain.
+        xml.element(f"{{{NAMESPACE}}}applied", None, record.applied),
+    )

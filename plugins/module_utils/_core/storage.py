@@ -1,0 +1,369 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which volumes a guest has, and the steps from what exists to what is wanted. Sizes are in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .chain import Layer
+from .errors import ImageError, Problem, Problems
+from .guest import Guest
+from .header import Header
+from .image import Boot, Disk, Image
+from .names import volume_stem
+from .record import Record, RecordedDisk
+from .steps import CopyVolume, CreateVolume, DeleteVolume, ImportBase
+from .units import MIB, show_size
+
+BLOCK = 4096
+ENDINGS = {"raw": "raw", "iso": "iso", "qcow2": "qcow2", "boot": "boot"}
+# What goes with a guest: a user's data only when it is said.
+REMOVED_USES = {"none": (), "disposable": ("system", "scratch"), "all": ("system", "scratch", "user")}
+BOOT_FILES = ("kernel", "initrd")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A storage pool that we can write files to; `available` in bytes."""
+
+    name: str
+    path: str
+    available: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the image, a disk or a kernel; `digest` is its SHA-256 in hex.
+
+    `path` is None while it is not on the host.
+    """
+
+    path: Optional[str]
+    label: str
+    size: int
+    stamp: Optional[str]
+    digest: str
+    header: Header
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A volume's file as it is; `listed`: libvirt knows it. `header` None: the file is not there."""
+
+    header: Optional[Header]
+    listed: bool
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk of a guest in a pool; `layers` is its backing chain, the top first. `shared`: a base, read only."""
+
+    disk: str
+    use: str
+    pool: str
+    name: str
+    path: str
+    format: str
+    capacity: int
+    layers: tuple[Layer, ...]
+    shared: bool
+    digest: Optional[str] = None
+    stamp: Optional[str] = None
+
+    def recorded(self) -> RecordedDisk:
+        """Return what the guest's record keeps of this volume."""
+        return RecordedDisk(
+            self.disk, self.use, self.pool, self.name, self.path, self.shared, self.digest, self.stamp
+        )
+
+
+@dataclass(frozen=True)
+class StoragePlan:
+    """The volumes that a guest will have, and the steps that make those that are missing."""
+
+    volumes: tuple[Volume, ...]
+    steps: tuple
+    boot_files: dict[str, str]
+
+
+def base_name(digest: str, format: str) -> str:
+    """Return the name of the base volume that holds a file with this SHA-256."""
+    return f"sha256-{digest}.{ENDINGS[base_format(format)]}"
+
+
+def base_format(format: str) -> str:
+    """Return the format that a base volume of this source format has; QEMU's other formats are read-mostly."""
+    return format if format in ENDINGS else "qcow2"
+
+
+def volume_name(guest: str, disk: Disk, clone: str) -> str:
+    """Return the name of a guest's own volume."""
+    return f"{volume_stem(guest, disk.id)}.{ENDINGS[_own_format(disk, clone)]}"
+
+
+def _own_format(disk: Disk, clone: str) -> str:
+    if disk.format != "iso" and disk.use == "system" and clone == "linked":
+        return "qcow2"
+    return base_format(disk.format)
+
+
+def boot_file_key(tag: str) -> str:
+    """Return the key of <kernel> or <initrd> among the sources, where the others are disk ids."""
+    return f"<{tag}>"
+
+
+def _whole_blocks(size: int) -> int:
+    """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def pool_of(guest: Guest, disk: Disk) -> str:
+    """Return the name of the pool that a disk goes to."""
+    option = guest.disks.get(disk.id)
+    return (option and option.pool) or guest.pool
+
+
+class World:
+    """The storage that was read for a plan: pools by name, sources by disk id, files by path."""
+
+    def __init__(self, pools: dict[str, Pool], sources: dict[str, Source], found: dict[str, Found]) -> None:
+        self.pools = pools
+        self.sources = sources
+        self.found = found
+
+    def file(self, path: str) -> Found:
+        return self.found.get(path, Found(None, False))
+
+
+def plan_storage(
+    name: str, image: Image, boot: Boot, guest: Guest, world: World, record: Optional[Record]
+) -> StoragePlan:
+    """Return the volumes of a guest and the steps to them; raise ImageError with all that cannot be."""
+    problems = Problems()
+    volumes, steps = [], []
+    unknown = [disk_id for disk_id in guest.disks if disk_id not in {disk.id for disk in image.disks_of(boot)}]
+    for disk_id in unknown:
+        known = ", ".join(disk.id for disk in image.disks_of(boot)) or "none"
+        problems.add(Problem(f"disks: {disk_id} is no disk of this boot alternative; it has {known}"))
+    for disk in image.disks_of(boot):
+        try:
+            volume, more = _Planner(name, disk, guest, world, record).plan()
+        except ImageError as error:
+            problems.extend(error)
+            continue
+        volumes.append(volume)
+        steps.extend(step for step in more if step not in steps)
+    boot_files, more = _plan_boot_files(guest, world)
+    problems.raise_any()
+    return StoragePlan(tuple(volumes), (*steps, *more), boot_files)
+
+
+def _plan_boot_files(guest: Guest, world: World) -> tuple[dict[str, str], list]:
+    """Return where kernel and initrd will be in the guest's pool, and the steps that bring them."""
+    paths, steps = {}, []
+    pool = world.pools[guest.pool]
+    for tag in BOOT_FILES:
+        source = world.sources.get(boot_file_key(tag))
+        if source:
+            name, path, step = _base(pool, source, "boot", world)
+            paths[tag] = path
+            steps.extend(step)
+    return paths, steps
+
+
+def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, str, list]:
+    """Return name and path of a base volume, and the step that brings it, if it is missing."""
+    name = base_name(source.digest, format)
+    path = f"{pool.path}/{name}"
+    if world.file(path).header:
+        return name, path, []
+    step = ImportBase(
+        pool.name,
+        name,
+        path,
+        source.path,
+        format,
+        base_format(format),
+        source.size,
+        source.image,
+        source.label,
+    )
+    return name, path, [step]
+
+
+class _Planner:
+    """Plans one disk of one guest."""
+
+    def __init__(self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]) -> None:
+        self.disk = disk
+        self.clone = guest.clone
+        self.world = world
+        self.pool = world.pools[pool_of(guest, disk)]
+        self.source = world.sources.get(disk.id)
+        self.recorded = record.disk(disk.id) if record else None
+        self.name = volume_name(name, disk, guest.clone)
+        self.path = f"{self.pool.path}/{self.name}"
+        option = guest.disks.get(disk.id)
+        self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
+        self.asked_by = "size" if option and option.size else "the descriptor's size"
+
+    def plan(self) -> tuple[Volume, list]:
+        if self.source is None:
+            if self.disk.use == "system":
+                raise ImageError(f"system disk {self.disk.id}: the image has no file {self.disk.file}")
+            return self._empty()
+        self._check_source()
+        if self.disk.format == "iso":
+            return self._shared()
+        if self.disk.use == "system":
+            self._check_generation()
+            return self._linked() if self.clone == "linked" else self._copied()
+        return self._copied()
+
+    def _check_source(self) -> None:
+        header, label = self.source.header, self.source.label
+        # An ISO image is also a valid raw disk; isolinux' hybrid ones are delivered as such.
+        told = "raw" if self.disk.format == "raw" and header.format == "iso" else header.format
+        if told != self.disk.format:
+            raise ImageError(f"{label} is {header.format}, and the descriptor says format={self.disk.format}")
+        if header.backing:
+            raise ImageError(f"{label} builds on another file ({header.backing!r:.80}), which the descriptor lacks")
+
+    def _check_generation(self) -> None:
+        """Refuse another content for a system disk that the guest has: its data would be lost, or unreadable."""
+        if self.recorded and self.recorded.digest and self.recorded.digest != self.source.digest:
+            raise ImageError(
+                f"system disk {self.disk.id} was made from sha256:{self.recorded.digest[:12]}..., and "
+                f"{self.source.label} is now sha256:{self.source.digest[:12]}...; a guest's system disk is not "
+                "replaced here: give the new version a name of its own, or remove the guest first"
+            )
+
+    def _shared(self) -> tuple[Volume, list]:
+        name, path, steps = _base(self.pool, self.source, self.disk.format, self.world)
+        return self._volume(name, path, "raw", self.source.header.capacity, (), shared=True), steps
+
+    def _linked(self) -> tuple[Volume, list]:
+        _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
+        capacity = max(self.asked, self.source.header.capacity)
+        self._check_shrink(self.source.header.capacity, self.source.label)
+        below = (Layer(base, base_format(self.disk.format)),)
+        found = self.world.file(self.path)
+        if found.header:
+            if found.header.backing != base:
+                raise ImageError(
+                    f"volume {self.name} exists in pool {self.pool.name} and is no overlay of "
+                    f"{base}; it is not overwritten: remove it, or give the guest another name"
+                )
+            self._check_size(found.header)
+        else:
+            steps.append(self._create("qcow2", capacity, below[0], found))
+        return self._volume(self.name, self.path, "qcow2", capacity, below), steps
+
+    def _copied(self) -> tuple[Volume, list]:
+        """Plan a volume that stands alone, with the content of the image's file."""
+        format = base_format(self.disk.format)
+        capacity = max(self.asked, self.source.header.capacity)
+        self._check_shrink(self.source.header.capacity, self.source.label)
+        found = self.world.file(self.path)
+        steps: list = []
+        if found.header:
+            self._check_size(found.header)
+        else:
+            _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
+            size = self.source.size
+            steps.append(CopyVolume(self.pool.name, self.name, self.path, base, format, capacity, size))
+        return self._volume(self.name, self.path, format, capacity, ()), steps
+
+    def _empty(self) -> tuple[Volume, list]:
+        format = base_format(self.disk.format)
+        found = self.world.file(self.path)
+        if found.header:
+            self._check_size(found.header)
+            return self._volume(self.name, self.path, format, found.header.capacity, ()), []
+        if not self.asked:
+            raise ImageError(
+                f"{self.disk.use} disk {self.disk.id} has no file in the image and no size, so it cannot be made"
+            )
+        return self._volume(self.name, self.path, format, self.asked, ()), [
+            self._create(format, self.asked, None, found)
+        ]
+
+    def _create(self, format: str, capacity: int, below: Optional[Layer], found: Found) -> CreateVolume:
+        return CreateVolume(
+            self.pool.name,
+            self.name,
+            self.path,
+            format,
+            capacity,
+            below.path if below else None,
+            below.format if below else None,
+            stale=found.listed,
+        )
+
+    def _check_shrink(self, least: int, what: str) -> None:
+        if self.asked and self.asked < least and self.asked_by == "size":
+            raise ImageError(
+                f"disk {self.disk.id}: size {show_size(self.asked)} is less than the {show_size(least)} of {what}"
+            )
+
+    def _check_size(self, header: Header) -> None:
+        """Refuse what would need a resize: no data is cut off, and growing is not done yet."""
+        if self.asked and self.asked != header.capacity and (self.asked > header.capacity or self.asked_by == "size"):
+            raise ImageError(
+                f"disk {self.disk.id}: {self.asked_by} is {show_size(self.asked)}, and volume {self.name} has "
+                f"{show_size(header.capacity)}; an existing volume is not resized"
+            )
+
+    def _volume(self, name, path, format, capacity, below, shared=False) -> Volume:
+        # A disk that exists is not compared with the image's file any more; the record keeps where it came from.
+        origin = self.source or self.recorded
+        return Volume(
+            self.disk.id,
+            self.disk.use,
+            self.pool.name,
+            name,
+            path,
+            format,
+            capacity,
+            (Layer(path, format), *below),
+            shared,
+            origin.digest if origin else None,
+            origin.stamp if origin else None,
+        )
+
+
+def plan_removal(record: Record, remove: str, world: World) -> tuple:
+    """Return the steps that delete a guest's own volumes: system and scratch ones, and `all` the user's too."""
+    uses = REMOVED_USES[remove]
+    return tuple(
+        DeleteVolume(disk.pool, disk.volume, disk.path)
+        for disk in record.disks
+        if disk.use in uses and not disk.shared and (world.file(disk.path).header or world.file(disk.path).listed)
+    )
+
+
+def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: str) -> StoragePlan:
+    """Return the volumes that a guest would have in pools that are this folder, without looking at any host.
+
+    A system disk's base is known only where the descriptor has its SHA-256; without, the chain is left to be probed.
+    """
+    volumes = []
+    for disk in image.disks_of(boot):
+        shared, digest = disk.format == "iso", disk.checksums.get("sha256")
+        own = volume_name(name, disk, guest.clone)
+        below: tuple[Layer, ...] = ()
+        if shared:
+            own = base_name(digest, "iso") if digest else own
+        elif disk.use == "system" and guest.clone == "linked" and digest:
+            below = (Layer(f"{folder}/{base_name(digest, disk.format)}", base_format(disk.format)),)
+        format = "raw" if shared else _own_format(disk, guest.clone)
+        path = f"{folder}/{own}"
+        layers = (Layer(path, format), *below)
+        capacity = (disk.size_mib or 0) * MIB
+        volumes.append(Volume(disk.id, disk.use, guest.pool, own, path, format, capacity, layers, shared, digest))
+    files = {tag: f"{folder}/{getattr(boot, tag)}" for tag in BOOT_FILES if getattr(boot, tag)}
+    return StoragePlan(tuple(volumes), (), files)

@@ -1,0 +1,183 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to libvirt: absence is a value, other errors say what we were doing."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import Optional
+from urllib.parse import urlsplit
+
+from .._core import xml
+from .._core.errors import ImageError
+from .._core.pipeline import Live
+from .requirements import libvirt
+
+STATES = {
+    "VIR_DOMAIN_RUNNING": "running",
+    "VIR_DOMAIN_BLOCKED": "blocked",
+    "VIR_DOMAIN_PAUSED": "paused",
+    "VIR_DOMAIN_SHUTDOWN": "shutdown",
+    "VIR_DOMAIN_SHUTOFF": "shutoff",
+    "VIR_DOMAIN_CRASHED": "crashed",
+    "VIR_DOMAIN_PMSUSPENDED": "pmsuspended",
+}
+# A pool that another job works in refuses to be refreshed; the job ends by itself.
+BUSY_POOL = "asynchronous jobs running"
+BUSY_SECONDS = 60
+
+
+@contextmanager
+def doing(what: str):
+    """Turn libvirt's errors into one line that says what we were doing."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise ImageError(f"cannot {what}: {error.get_error_message() or error}") from None
+
+
+class Connection:
+    """One connection for all that a module does."""
+
+    def __init__(self, uri: str) -> None:
+        # libvirt prints each error to stderr besides raising it.
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        self.uri = uri
+        try:
+            self.link = libvirt.open(uri)
+        except libvirt.libvirtError as error:
+            raise ImageError(
+                f"cannot connect to {uri}: {error.get_error_message()}; is libvirt's daemon running, and may this "
+                "user connect? Try: systemctl start libvirtd (where no init system runs: libvirtd -d), or the role "
+                "virt.image.hypervisor"
+            ) from None
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.link.close()
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the pools' paths are this machine's."""
+        parts = urlsplit(self.uri)
+        return not parts.hostname and "+" not in parts.scheme.replace("+unix", "")
+
+    @property
+    def is_session(self) -> bool:
+        """Return whether the daemon is a user's own, without rights to the host's network."""
+        return urlsplit(self.uri).path == "/session"
+
+    def capabilities(self) -> str:
+        with doing("read the host's capabilities"):
+            return self.link.getCapabilities()
+
+    def domain_capabilities(self, emulator, arch, machine, virt_type) -> Optional[str]:
+        """Return what an emulator offers as XML, or None where the driver cannot tell."""
+        try:
+            return self.link.getDomainCapabilities(emulator, arch, machine, virt_type)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
+                return None
+            raise ImageError(f"cannot read domain capabilities: {error.get_error_message()}") from None
+
+    def networks(self) -> dict[str, bool]:
+        """Return each virtual network's name, and whether it is active."""
+        try:
+            return {network.name(): bool(network.isActive()) for network in self.link.listAllNetworks()}
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                return {}
+            raise ImageError(f"cannot list the networks: {error.get_error_message()}") from None
+
+    def pool(self, name: str):
+        """Return the active pool of that name; raise ImageError for a missing or inactive one."""
+        try:
+            pool = self.link.storagePoolLookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise ImageError(f"cannot look up pool {name}: {error.get_error_message()}") from None
+            with doing("list the pools"):
+                known = ", ".join(sorted(pool.name() for pool in self.link.listAllStoragePools())) or "none"
+            raise ImageError(
+                f"pool {name} does not exist; this host has {known}. The role virt.image.hypervisor makes one"
+            ) from None
+        with doing(f"look at pool {name}"):
+            if not pool.isActive():
+                raise ImageError(f"pool {name} is not active; start it with virsh pool-start {name}")
+        return pool
+
+    def pool_tree(self, name: str):
+        """Return the tree of a pool's XML."""
+        pool = self.pool(name)
+        with doing(f"read pool {name}"):
+            return xml.parse(pool.XMLDesc(), f"pool {name}")
+
+    def volume_names(self, pool_name: str) -> set:
+        """Return the names of the volumes that libvirt lists in a pool."""
+        with doing(f"list the volumes of pool {pool_name}"):
+            return {volume.name() for volume in self.pool(pool_name).listAllVolumes()}
+
+    def refresh_pool(self, name: str) -> None:
+        """Let libvirt look at a pool's files again."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.pool(name).refresh()
+                return
+            except libvirt.libvirtError as error:
+                if BUSY_POOL not in str(error) or time.monotonic() > deadline:
+                    raise ImageError(f"cannot refresh pool {name}: {error.get_error_message()}") from None
+                time.sleep(0.1)
+
+    def create_volume(self, pool_name: str, volume_xml: str, name: str) -> None:
+        pool = self.pool(pool_name)
+        with doing(f"create volume {name} in pool {pool_name}"):
+            pool.createXML(volume_xml)
+
+    def delete_volume(self, pool_name: str, name: str) -> bool:
+        """Delete a volume; return whether libvirt knew it."""
+        pool = self.pool(pool_name)
+        try:
+            pool.storageVolLookupByName(name).delete()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                return False
+            raise ImageError(f"cannot delete volume {name}: {error.get_error_message()}") from None
+        return True
+
+    def find_domain(self, name: str):
+        """Return the domain of that name, or None."""
+        try:
+            return self.link.lookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise ImageError(f"cannot look up domain {name}: {error.get_error_message()}") from None
+
+    def live(self, name: str) -> Optional[Live]:
+        """Return a domain as libvirt holds it, or None."""
+        domain = self.find_domain(name)
+        if domain is None:
+            return None
+        with doing(f"read domain {name}"):
+            return Live(
+                name=name,
+                xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE),
+                state=state_of(domain),
+                autostart=bool(domain.autostart()),
+                persistent=bool(domain.isPersistent()),
+            )
+
+    def define(self, name: str, domain_xml: str) -> None:
+        with doing(f"define domain {name}"):
+            self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def state_of(domain) -> str:
+    """Return libvirt's name of a domain's state."""
+    number = domain.state()[0]
+    return next((name for constant, name in STATES.items() if getattr(libvirt, constant) == number), "nostate")

@@ -1,0 +1,68 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules that change nothing do."""
+
+from __future__ import annotations
+
+from .._core.guest import parse_guest
+from .._core.host import Host, parse_capabilities
+from .._core.image import Image, parse_image
+from .._core.match import Wish, choose, match
+from .._core.pipeline import plan_guest
+from .._core.values import to_plain
+from .connection import Connection
+from .module import Outcome
+from .source import Folder
+from .survey import Survey
+
+
+def descriptor_info(params: dict) -> Outcome:
+    image = _image(params)
+    return Outcome(warnings=image.warnings, report=lambda _done: {"image": to_plain(image)})
+
+
+def capabilities_facts(params: dict, connection: Connection) -> Outcome:
+    capabilities = connection.capabilities()
+    host = parse_capabilities(capabilities)
+    if params["domain_capabilities"]:
+        host = parse_capabilities(capabilities, _domain_capabilities(host, connection))
+    return Outcome(report=lambda _done: {"ansible_facts": {"virt_capabilities": to_plain(host)}})
+
+
+def match_info(params: dict, connection: Connection) -> Outcome:
+    image, host = _image(params), parse_capabilities(connection.capabilities())
+    wish = Wish(
+        params["boot"],
+        None if params["virt_type"] == "auto" else params["virt_type"],
+        params["machine"],
+        params["unlisted_features"] == "off",
+    )
+    found = to_plain(match(image, host, wish))
+    if params["boot"] is not None and not 0 <= params["boot"] < len(image.boots):
+        choose(image, host, wish)
+    return Outcome(warnings=image.warnings, report=lambda _done: found)
+
+
+def domain_xml_info(params: dict, connection: Connection) -> Outcome:
+    sighting = Survey(connection).guest(parse_guest({**params, "state": "present"}))
+    plan = plan_guest(sighting)
+    return Outcome(warnings=sighting.image.warnings, report=lambda _done: {"xml": plan.after})
+
+
+def _image(params: dict) -> Image:
+    if params["path"] is None:
+        return parse_image(params["descriptor"], "descriptor")
+    folder = Folder(params["path"])
+    return parse_image(folder.descriptor(), folder.path)
+
+
+def _domain_capabilities(host: Host, connection: Connection) -> list[str]:
+    """Return what each emulator of the host offers for its default machine."""
+    found = []
+    for guest in host.guests:
+        for domain in guest.domains:
+            text = connection.domain_capabilities(domain.emulator, guest.arch, domain.default_machine, domain.type)
+            if text:
+                found.append(text)
+    return found

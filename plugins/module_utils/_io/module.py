@@ -1,0 +1,154 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all modules share: one way to run, to fail, to tell a difference, and the one place that knows check mode."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import xml
+from .._core.errors import ImageError
+from .._core.pipeline import Plan
+from .._core.values import to_plain
+from .apply import apply
+from .connection import Connection
+from .requirements import require
+from .wait import wait_for
+
+# In the record it would say the whole domain twice.
+APPLIED = re.compile(r"(<image:applied>)[^<]*(</image:applied>)")
+PASSWORD = re.compile(r"(passwd=)(\"[^\"]*\"|'[^']*')")
+
+
+@dataclass
+class Outcome:
+    """What a module found and plans; `report` makes its return values once the plans were carried out."""
+
+    plans: list[Plan] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+    report: object = None
+    # What must come to the host first; then nothing is applied.
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Done:
+    """What became of a plan."""
+
+    plan: Plan
+    error: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+def run(spec: dict, act, connect: bool = True, **rules) -> None:
+    """Run a module: `act(params, connection)` plans, and what it planned is applied unless in check mode."""
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    try:
+        require("lxml", *(["libvirt"] if connect else []))
+        if connect:
+            with Connection(module.params["uri"]) as connection:
+                _finish(module, act(module.params, connection), connection)
+        else:
+            _finish(module, act(module.params), None)
+    except ImageError as error:
+        module.fail_json(msg=str(error))
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        # The last line of defence: a user gets a sentence, a developer the traceback with -vvv.
+        module.fail_json(
+            msg=f"this is a defect in virt.image, not in your input: {type(error).__name__}: {error}",
+            exception=traceback.format_exc(),
+        )
+
+
+def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
+    for warning in outcome.warnings:
+        module.warn(warning)
+    if outcome.missing and not module.check_mode:
+        module.exit_json(changed=False, missing=outcome.missing)
+    done = [Done(plan) for plan in outcome.plans] if module.check_mode else _apply(outcome.plans, connection)
+    changed = any(one.plan.steps for one in done)
+    result = {"changed": changed, **outcome.report(done)}
+    if outcome.plans and module._diff:  # pylint: disable=protected-access
+        result["diff"] = [diff_of(one.plan) for one in done if one.plan.steps]
+    failed = [f"guest {one.plan.name}: {one.error}" for one in done if one.error]
+    if failed:
+        module.fail_json(msg="\n".join(failed), **result)
+    module.exit_json(**result)
+
+
+def _apply(plans: list[Plan], connection) -> list[Done]:
+    """Carry out all plans; a guest that fails does not hold up the others, and waiting comes last, for all at once."""
+    done = []
+    for plan in plans:
+        one = Done(plan)
+        try:
+            apply(plan.steps, connection)
+        except ImageError as error:
+            one.error = str(error)
+        done.append(one)
+    for one in done:
+        for step in () if one.error else one.plan.waits:
+            try:
+                one.addresses = tuple(wait_for(step, connection))
+            except ImageError as error:
+                one.error = str(error)
+    return done
+
+
+def describe(done: Done) -> dict:
+    """Return what a module tells of one guest."""
+    plan = done.plan
+    told = {
+        "name": plan.name,
+        "state": plan.state,
+        "changed": bool(plan.steps),
+        "actions": [str(step) for step in plan.steps],
+        # A domain that comes or goes as a whole is in the actions and the diff.
+        "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
+        "restart_required": plan.restart_required,
+        "boot": plan.verdict.index if plan.verdict else None,
+        "virt_type": plan.verdict.virt_type if plan.verdict else None,
+        "volumes": [describe_volume(volume) for volume in plan.volumes],
+        "addresses": list(done.addresses),
+    }
+    if done.error:
+        told["error"] = done.error
+    return told
+
+
+def describe_volume(volume) -> dict:
+    """Return what a module tells of one volume; capacity in bytes."""
+    told = to_plain(volume)
+    return {key: told[key] for key in ("disk", "use", "pool", "name", "path", "format", "capacity")}
+
+
+def diff_of(plan: Plan) -> dict:
+    """Return a plan's difference in Ansible's form."""
+    steps = "".join(f"# {step}\n" for step in plan.steps)
+    return {
+        "before_header": f"{plan.name} (now)",
+        "after_header": f"{plan.name} (wanted)",
+        "before": f"state: {plan.was}\n{_shown(plan.before)}",
+        "after": f"{steps}state: {plan.state}\n{_shown(plan.after)}",
+    }
+
+
+def _masked(change) -> dict:
+    told = to_plain(change)
+    if told["path"].endswith("@passwd"):
+        return {"path": told["path"], "before": "********", "after": "********"}
+    return {key: _mask(value) if value else value for key, value in told.items()}
+
+
+def _shown(domain_xml: str) -> str:
+    # libvirt's way of writing the same XML is no difference.
+    return _mask(xml.to_text(xml.parse(domain_xml, "domain"))) if domain_xml else ""
+
+
+def _mask(text: str) -> str:
+    return APPLIED.sub(r"\1\2", PASSWORD.sub(r'\1"********"', text))

@@ -1,0 +1,117 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bytes of an image: the descriptor and the files beside it, on this machine or delivered to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import Optional
+
+from .._core import xml
+from .._core.errors import ImageError
+from .._core.header import HEADER_BYTES, Header, read_header
+
+CHUNK = 1024 * 1024
+WEAK = ("md5", "sha1")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an image; `path` is None while it is on the control node only, `digest` while it was not read."""
+
+    path: Optional[str]
+    label: str
+    size: int
+    stamp: Optional[str]
+    header: Header
+    digest: Optional[str] = None
+
+
+class Folder:
+    """The folder of a descriptor on this machine."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(os.path.expanduser(path))
+        self.where = os.path.basename(self.path)
+
+    def descriptor(self) -> bytes:
+        """Return the descriptor's bytes; raise ImageError where it cannot be read."""
+        try:
+            with open(self.path, "rb") as file:
+                return file.read(xml.MAX_BYTES + 1)
+        except OSError as error:
+            raise ImageError(f"cannot read the descriptor: {error.strerror}", self.path) from None
+
+    def file(self, name: str) -> Optional[File]:
+        """Return a file that the descriptor names, or None where it is not there.
+
+        Raises ImageError for one that leads out of the descriptor's folder, or is no plain file.
+        """
+        root = os.path.realpath(os.path.dirname(self.path))
+        path = os.path.realpath(os.path.join(root, name))
+        if os.path.commonpath([root, path]) != root:
+            raise ImageError(f"{name} leads to {path}, out of the descriptor's folder; put the file there", self.path)
+        try:
+            # Opening a FIFO for reading would wait for its writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ImageError(f"cannot read {name}: {error.strerror}", path) from None
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError(f"{name} is no plain file", path)
+            header = read_header(file.read(HEADER_BYTES), status.st_size, path)
+        return File(path, name, status.st_size, stamp_of(status), header)
+
+    def digest(self, file: File, checksums: dict[str, str]) -> str:
+        """Return the file's SHA-256 in hex; raise ImageError where the descriptor's checksums are not its own."""
+        kinds = {"sha256", *checksums}
+        hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
+        with open(file.path, "rb", buffering=0) as opened:
+            while block := opened.read(CHUNK):
+                for one in hashes.values():
+                    one.update(block)
+        for kind, told in checksums.items():
+            found = hashes[kind].hexdigest()
+            if found != told:
+                raise ImageError(
+                    f"{file.label} has the {kind} checksum {found}, and the descriptor says {told}; it is not the file "
+                    "that the descriptor was written for",
+                    self.path,
+                )
+        return hashes["sha256"].hexdigest()
+
+
+class Delivery:
+    """A folder on the control node: what the action plugin told of it, and the files that it brought so far."""
+
+    def __init__(self, told: dict) -> None:
+        self.path = told["path"]
+        self.where = os.path.basename(self.path)
+        self._descriptor = told["descriptor"]
+        self._files = told["files"]
+
+    def descriptor(self) -> str:
+        return self._descriptor
+
+    def file(self, name: str) -> Optional[File]:
+        told = self._files.get(name)
+        if told is None:
+            return None
+        # No stamp: it would be the control node's, and each of them has its own.
+        return File(told.get("brought"), name, told["size"], None, Header(**told["header"]), told["digest"])
+
+    def digest(self, file: File, _checksums: dict[str, str]) -> str:
+        # Verified where it was read, on the control node.
+        return file.digest
+
+
+def stamp_of(status: os.stat_result) -> str:
+    """Return what tells that a file is still the same without reading it (as make and rsync do)."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"

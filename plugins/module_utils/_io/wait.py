@@ -1,0 +1,64 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits until guests show that they live, and says why where one does not."""
+
+from __future__ import annotations
+
+import time
+
+from .._core.errors import ImageError
+from .._core.steps import WaitForGuest
+from .connection import Connection, state_of
+from .requirements import libvirt
+
+POLL_SECONDS = 0.25
+LOOPBACK = ("127.", "::1", "fe80:")
+
+
+def wait_for(step: WaitForGuest, connection: Connection) -> list[str]:
+    """Return the guest's addresses when all that is waited for has come; raise ImageError after the timeout."""
+    deadline = time.monotonic() + step.timeout
+    domain = connection.find_domain(step.name)
+    while True:
+        state = state_of(domain) if domain else "undefined"
+        if state != "running":
+            raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
+        missing = []
+        if step.agent and not _agent_answers(domain):
+            missing.append("its guest agent does not answer")
+        found = addresses(domain)
+        if step.address and not found:
+            missing.append("it has no address")
+        if not missing:
+            return found
+        if time.monotonic() > deadline:
+            raise ImageError(f"after {step.timeout} s {' and '.join(missing)}")
+        time.sleep(POLL_SECONDS)
+
+
+def addresses(domain) -> list[str]:
+    """Return the addresses of a running guest, from its agent and the host's leases; none where neither tells."""
+    found: list[str] = []
+    for source in (
+        libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
+        libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
+    ):
+        try:
+            interfaces = domain.interfaceAddresses(source)
+        except libvirt.libvirtError:
+            continue
+        for interface in interfaces.values():
+            for address in interface["addrs"] or ():
+                if not address["addr"].startswith(LOOPBACK) and address["addr"] not in found:
+                    found.append(address["addr"])
+    return found
+
+
+def _agent_answers(domain) -> bool:
+    try:
+        # The cheapest question of the agent that every binding has: guest-get-time.
+        domain.getTime()
+    except libvirt.libvirtError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read an image descriptor."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: descriptor_info
+short_description: Read an image descriptor
+version_added: 0.1.0
+description:
+  - Parses one descriptor in the format of virt-image(5), checks it, and returns what it says.
+  - Every mistake is reported, each with its line.
+author:
+  - virt.image contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - virt.image._attributes.info
+  - virt.image._descriptor
+seealso:
+  - module: virt.image.match_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Read a descriptor on the host
+  virt.image.descriptor_info:
+    path: /srv/images/web/image.xml
+  register: web
+
+- name: Tell the memory that the image recommends
+  ansible.builtin.debug:
+    msg: "{{ web.image.memory_kib }} KiB"
+"""
+
+RETURN = r"""
+---
+image:
+  description: The image that the descriptor describes; what it does not say is null.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The image's name.
+      type: str
+    version:
+      description: The version of the image.
+      type: str
+    release:
+      description: The release of the version.
+      type: str
+    label:
+      description: A short name for people.
+      type: str
+    description:
+      description: What the image is for.
+      type: str
+    boots:
+      description: The boot alternatives, with type, arch, features, loader, dev, kernel, initrd, cmdline and drives.
+      type: list
+      elements: dict
+    vcpu:
+      description: The recommended number of virtual CPUs.
+      type: int
+    memory_kib:
+      description: The recommended memory in KiB.
+      type: int
+    interfaces:
+      description: The number of network interfaces.
+      type: int
+    graphics:
+      description: Whether the guest has a screen.
+      type: bool
+    disks:
+      description: The disks, with id, file, use, size_mib, format and checksums.
+      type: list
+      elements: dict
+    warnings:
+      description: What the descriptor holds and the format does not know.
+      type: list
+      elements: str
+"""
+
+from ..module_utils._io import options
+from ..module_utils._io.inform import descriptor_info
+from ..module_utils._io.module import run
+
+
+def main() -> None:
+    """Run the module."""
+    run(options.DESCRIPTOR, descriptor_info, connect=False, **options.ONE_DESCRIPTOR)
+
+
+if __name__ == "__main__":
+    main()
