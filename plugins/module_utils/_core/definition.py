@@ -32,6 +32,8 @@ IDENTITIES = {
     "redirdev": (".", ("bus", "type")),
 }
 MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
+# libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
+MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
 CASELESS = {("mac", "address"), ("uuid", None)}
 
 
@@ -69,7 +71,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     before = read_record(live)
     applied = _applied(before)
     merged = deepcopy(live)
-    _merge(merged, desired, applied)
+    _merge(merged, _with_current_memory(desired, live), applied)
     for place in absent:
         for node in merged.findall(place):
             node.getparent().remove(node)
@@ -80,6 +82,17 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record", _say(before), _say(record)),)
         _set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
+
+
+def _with_current_memory(desired, live):
+    """Return the wanted tree with currentMemory following memory, as it did before, where it says nothing of it."""
+    memory, current = live.find("memory"), live.find("currentMemory")
+    silent = desired.find("memory") is not None and desired.find("currentMemory") is None
+    if not silent or memory is None or current is None or _kib(memory) != _kib(current):
+        return desired
+    tree = deepcopy(desired)
+    tree.find("memory").addnext(xml.element("currentMemory", {"unit": "KiB"}, _kib(desired.find("memory"))))
+    return tree
 
 
 def needs_restart(changes: tuple[Change, ...]) -> bool:
@@ -152,37 +165,60 @@ def _merge(live, wanted, applied) -> None:
         if key not in wanted.keys() and key in live.keys() and live.get(key) == applied.get(key):
             del live.attrib[key]
     if xml.text(wanted) and not _same(wanted, None, xml.text(wanted), live, xml.text(live)):
-        live.text = wanted.text
-        if wanted.tag in MEMORY_TAGS:
-            live.set("unit", wanted.get("unit", "KiB"))
-    have, old = _keyed(live), {} if applied is None else _keyed(applied)
-    wanted_children = _keyed(wanted)
-    for key, child in wanted_children.items():
-        if key in have:
-            _merge(have[key], child, old.get(key))
+        _set_text(live, wanted)
+    olds = [] if applied is None else list(applied)
+    old_of = dict(_pairs(wanted, olds))
+    have_of = dict(_pairs(wanted, live))
+    kept = list(live)
+    for index, child in enumerate(wanted):
+        if index in have_of:
+            _merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None)
         else:
             live.append(deepcopy(child))
-    for key in old:
-        if key not in wanted_children and key in have:
-            live.remove(have[key])
+    dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
+    others = [child for index, child in enumerate(kept) if index not in have_of.values()]
+    for _old, index in _pairs(dropped, others):
+        live.remove(others[index])
 
 
-def _keyed(node) -> dict:
-    """Return the children by what makes them themselves; equal ones are told apart by their order."""
-    keyed: dict = {}
-    for child in node:
-        identity = _identity(child)
-        nth = 0
-        while (child.tag, identity, nth) in keyed:
-            nth += 1
-        keyed[(child.tag, identity, nth)] = child
-    return keyed
+def _set_text(live, wanted) -> None:
+    if wanted.tag in MEMORY_TAGS and _kib(wanted) is not None:
+        live.text = str(_kib(wanted))
+        live.set("unit", "KiB")
+    else:
+        live.text = wanted.text
+
+
+def _pairs(wanted, have) -> list[tuple[int, int]]:
+    """Return which child of `wanted` is which of `have`, as pairs of indices.
+
+    Equal identities first; then a child that leaves a part of its identity open (an interface without a MAC) takes
+    the first that is left and does not contradict it.
+    """
+    names = [(child.tag, _identity(child)) for child in wanted]
+    free = {index: (child.tag, _identity(child)) for index, child in enumerate(have)}
+    pairs: dict[int, int] = {}
+    for fits in (_equal, _open):
+        for index, name in enumerate(names):
+            found = next((other for other, candidate in free.items() if index not in pairs and fits(name, candidate)), None)
+            if found is not None:
+                pairs[index] = found
+                del free[found]
+    return sorted(pairs.items())
+
+
+def _equal(name: tuple, candidate: tuple) -> bool:
+    return name == candidate
+
+
+def _open(name: tuple, candidate: tuple) -> bool:
+    return name[0] == candidate[0] and all(not part or part == other for part, other in zip(name[1], candidate[1]))
 
 
 def _identity(node) -> tuple:
     place, keys = IDENTITIES.get(node.tag, (".", ()))
     holder = node if place == "." else node.find(place)
-    return () if holder is None else tuple((holder.get(key) or "").lower() for key in keys)
+    return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
 
 
 def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
@@ -193,6 +229,8 @@ def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
         return key == "unit" or _kib(wanted) == _kib(live)
     if (wanted.tag, key) in CASELESS:
         return value.lower() == other.lower()
+    if (wanted.tag, key) == ("type", "machine"):
+        return value == other or other.startswith(MACHINE_FAMILIES.get(value, f"{value}-"))
     return value == other
 
 
@@ -211,22 +249,27 @@ def _differences(before, after, path: str):
             yield Change(_join(path, f"@{key}"), before.get(key), after.get(key))
     if xml.text(before) != xml.text(after):
         yield Change(path, xml.text(before) or None, xml.text(after) or None)
-    old, new = _keyed(before), _keyed(after)
-    for key, child in old.items():
-        place = _join(path, _step(key))
-        if key not in new:
-            yield Change(place, _line(child), None)
+    olds, names = list(before), _steps(after)
+    old_of = dict(_pairs(after, olds))
+    for index, step in enumerate(_steps(before)):
+        if index not in old_of.values():
+            yield Change(_join(path, step), _line(olds[index]), None)
+    for index, child in enumerate(after):
+        if index in old_of:
+            yield from _differences(olds[old_of[index]], child, _join(path, names[index]))
         else:
-            yield from _differences(child, new[key], place)
-    for key, child in new.items():
-        if key not in old:
-            yield Change(_join(path, _step(key)), None, _line(child))
+            yield Change(_join(path, names[index]), None, _line(child))
 
 
-def _step(key: tuple) -> str:
-    tag, identity, nth = key
-    named = ",".join(part for part in identity if part)
-    return tag + (f"[{named}]" if named else "") + (f"[{nth + 1}]" if nth else "")
+def _steps(node) -> list[str]:
+    """Return how a path names each child: by its identity, and by its number among those that have the same."""
+    steps, seen = [], {}
+    for child in node:
+        named = ",".join(part for part in _identity(child) if part)
+        step = child.tag + (f"[{named}]" if named else "")
+        seen[step] = seen.get(step, 0) + 1
+        steps.append(step if seen[step] == 1 else f"{step}[{seen[step]}]")
+    return steps
 
 
 def _join(path: str, step: str) -> str:

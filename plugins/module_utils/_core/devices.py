@@ -15,7 +15,8 @@ from .names import TARGET
 
 X86 = ("i686", "x86_64")
 # Machines of the emulated PC that have an IDE controller: https://www.qemu.org/docs/master/system/i386/pc.html
-IDE_MACHINES = ("pc-i440fx", "pc-0", "pc-1", "pc", "isapc", "xenfv")
+IDE_MACHINES = ("pc", "isapc", "xenfv")
+IDE_FAMILIES = ("pc-i440fx-", "pc-0.", "pc-1.")
 IDE_NAMES = ("hda", "hdb", "hdc", "hdd")
 
 
@@ -47,7 +48,7 @@ def has_ide(verdict: Verdict) -> bool:
     """Return whether the machine has an IDE controller."""
     machine = verdict.machine or ""
     return verdict.arch in X86 and (
-        verdict.virt_type == "xen" or any(machine == name or machine.startswith(name + "-") for name in IDE_MACHINES)
+        verdict.virt_type == "xen" or machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES)
     )
 
 

@@ -47,10 +47,9 @@ class ImageError(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
     def about(self, subject: str) -> ImageError:
-        """Return the same problems, each headed by its subject (a guest's name, say)."""
+        """Return the same problems; those that do not say where are headed by their subject (a guest, say)."""
         return ImageError.of(
-            Problem(f"{subject}: {problem.message}", problem.where, problem.line, problem.xpath)
-            for problem in self.problems
+            problem if problem.where else Problem(f"{subject}: {problem.message}") for problem in self.problems
         )
 
 

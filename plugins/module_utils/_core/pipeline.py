@@ -215,7 +215,7 @@ def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.De
     running = bool(live and live.state in RUNNING)
     state = live.state if live else "shutoff"
     if guest.state == "started" and state != "running":
-        steps.append(StartDomain(sighting.name, resume=state in ("paused", "pmsuspended")))
+        steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
         state = "running"
     if guest.state == "stopped" and running:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))

@@ -103,9 +103,10 @@ class SetAutostart:
 
 @dataclass(frozen=True)
 class StartDomain:
-    """Start a domain; `resume`: it is paused."""
+    """Start a domain of that type; `resume`: it is paused."""
 
     name: str
+    virt_type: Optional[str]
     resume: bool = False
 
     def __str__(self) -> str:

@@ -18,10 +18,14 @@ POLL_SECONDS = 0.2
 STOPPED = ("shutoff", "crashed")
 
 
-def apply(plan_steps, connection: Connection) -> None:
-    """Perform steps; raise ImageError at the first that fails. What was done stays, and a next run goes on there."""
+def apply(plan_steps, connection: Connection):
+    """Perform steps, and yield each when it is done; raise ImageError at the first that fails.
+
+    What was done stays, and a next run goes on there.
+    """
     for step in plan_steps:
         PERFORM[type(step)](step, connection)
+        yield step
 
 
 def _import_base(step: steps.ImportBase, connection: Connection) -> None:
@@ -91,13 +95,20 @@ def _set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
 
 def _start(step: steps.StartDomain, connection: Connection) -> None:
     domain = _domain(step.name, connection)
-    with doing(f"{'resume' if step.resume else 'start'} domain {step.name}"):
-        if not step.resume:
-            domain.create()
-        elif state_of(domain) == "pmsuspended":
-            domain.pMWakeup()
-        else:
-            domain.resume()
+    try:
+        with doing(f"{'resume' if step.resume else 'start'} domain {step.name}"):
+            if not step.resume:
+                domain.create()
+            elif state_of(domain) == "pmsuspended":
+                domain.pMWakeup()
+            else:
+                domain.resume()
+    except ImageError as error:
+        if step.virt_type != "kvm":
+            raise
+        # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
+        hint = "if this host's KVM cannot run guests, virt_type: qemu emulates them"
+        raise ImageError(f"{error}; {hint}") from None
 
 
 def _stop(step: steps.StopDomain, connection: Connection) -> None:

@@ -35,7 +35,9 @@ def doing(what: str):
     try:
         yield
     except libvirt.libvirtError as error:
-        raise ImageError(f"cannot {what}: {error.get_error_message() or error}") from None
+        # QEMU's own words come with line breaks.
+        said = " ".join((error.get_error_message() or str(error)).split())
+        raise ImageError(f"cannot {what}: {said}") from None
 
 
 class Connection:

@@ -85,7 +85,8 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
     state = live.state if live else "shutoff"
     running = state in RUNNING
     if params["state"] == "started" and state != "running":
-        steps.append(StartDomain(name, resume=state in ("paused", "pmsuspended")))
+        virt_type = xml.parse(after, "domain").get("type")
+        steps.append(StartDomain(name, virt_type, resume=state in ("paused", "pmsuspended")))
         state = "running"
     if params["state"] == "stopped" and running:
         steps.append(stop)

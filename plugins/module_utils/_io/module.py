@@ -38,9 +38,11 @@ class Outcome:
 
 @dataclass
 class Done:
-    """What became of a plan."""
+    """What became of a plan: the steps that were taken (in check mode: would be), and the state after them."""
 
     plan: Plan
+    steps: tuple
+    state: str
     error: str = ""
     addresses: tuple[str, ...] = ()
 
@@ -70,11 +72,14 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
         module.warn(warning)
     if outcome.missing and not module.check_mode:
         module.exit_json(changed=False, missing=outcome.missing)
-    done = [Done(plan) for plan in outcome.plans] if module.check_mode else _apply(outcome.plans, connection)
-    changed = any(one.plan.steps for one in done)
+    if module.check_mode:
+        done = [Done(plan, plan.steps, plan.state) for plan in outcome.plans]
+    else:
+        done = _apply(outcome.plans, connection)
+    changed = any(one.steps for one in done)
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
-        result["diff"] = [diff_of(one.plan) for one in done if one.plan.steps]
+        result["diff"] = [diff_of(one.plan) for one in done if one.steps]
     failed = [f"guest {one.plan.name}: {one.error}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
@@ -85,11 +90,15 @@ def _apply(plans: list[Plan], connection) -> list[Done]:
     """Carry out all plans; a guest that fails does not hold up the others, and waiting comes last, for all at once."""
     done = []
     for plan in plans:
-        one = Done(plan)
+        taken: list = []
+        one = Done(plan, (), plan.state)
         try:
-            apply(plan.steps, connection)
+            taken.extend(apply(plan.steps, connection))
         except ImageError as error:
             one.error = str(error)
+            live = connection.live(plan.name)
+            one.state = live.state if live else "absent"
+        one.steps = tuple(taken)
         done.append(one)
     for one in done:
         for step in () if one.error else one.plan.waits:
@@ -105,9 +114,9 @@ def describe(done: Done) -> dict:
     plan = done.plan
     told = {
         "name": plan.name,
-        "state": plan.state,
-        "changed": bool(plan.steps),
-        "actions": [str(step) for step in plan.steps],
+        "state": done.state,
+        "changed": bool(done.steps),
+        "actions": [str(step) for step in done.steps],
         # A domain that comes or goes as a whole is in the actions and the diff.
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
         "restart_required": plan.restart_required,

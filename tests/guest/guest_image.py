@@ -1,0 +1,117 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the small Linux guest of the tests: a virt-image(5) descriptor and its system disk; README.md says more."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from disk import system_disk
+from initramfs import Identity, initramfs
+from packages import Packages
+from tools import BuildError, need_tools
+
+HERE = Path(__file__).resolve().parent
+NAME = "small-linux"
+CACHE = HERE.parents[1] / ".build" / "guest-cache"
+STAMP = ".guest-stamp"
+OUTPUT = ("image.xml", "root.qcow2")
+# The time of all files in the guest, 2025-01-01: the same sources give the same bytes on any day.
+MTIME = 1735689600
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="build", description=__doc__)
+    parser.add_argument("out_dir", type=Path, help="folder for image.xml and root.qcow2; made where it is missing")
+    parser.add_argument("--version", type=_word, default="1", help="version of the image (default: 1)")
+    parser.add_argument("--release", type=_word, default="1", help="release of that version (default: 1)")
+    parser.add_argument("--broken", action="store_true", help="a guest that boots, but never says that it is well")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of Debian's packages (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _word(text: str) -> str:
+    # It goes into XML, the guest's shell and its console.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is more than letters, digits and .+~_-")
+    return text
+
+
+def source_digest(identity: Identity) -> str:
+    """Return the digest of all that decides what is built, apart from the versions of Debian's packages."""
+    digest = hashlib.sha256(repr(identity).encode())
+    # What Python leaves beside the sources is none of them.
+    for path in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix not in (".md", ".pyc")):
+        digest.update(f"\0{path.relative_to(HERE).as_posix()}\0{path.stat().st_mode & 0o111:o}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def stamp_text(sources: str, out_dir: Path) -> str:
+    """Return what the stamp of a finished folder says: of what it was built, and what came out."""
+    lines = [f"{sources} sources"]
+    for name in OUTPUT:
+        path = out_dir / name
+        lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None} {name}")
+    return "\n".join(lines) + "\n"
+
+
+def is_done(sources: str, out_dir: Path) -> bool:
+    """Return whether the folder holds what these sources gave, still unchanged (a guest may have written to it)."""
+    stamp = out_dir / STAMP
+    return stamp.exists() and stamp.read_text() == stamp_text(sources, out_dir)
+
+
+def build(identity: Identity, packages: Packages, out_dir: Path) -> None:
+    """Make the disk and the descriptor; each file appears in the folder when it is whole."""
+    packages.fill()
+    initrd = initramfs(packages, identity, MTIME)
+    # In the output folder, so that the last step is a rename.
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
+        disk = system_disk(Path(work), packages.only("boot/vmlinuz-*"), initrd, MTIME)
+        descriptor = Path(work) / "image.xml"
+        values = {
+            "name": identity.name,
+            "version": identity.version,
+            "release": identity.release,
+            "sha256": hashlib.sha256(disk.read_bytes()).hexdigest(),
+        }
+        descriptor.write_text((HERE / "image.xml.in").read_text().format(**values))
+        (out_dir / STAMP).unlink(missing_ok=True)
+        os.replace(disk, out_dir / "root.qcow2")
+        os.replace(descriptor, out_dir / "image.xml")
+
+
+def main() -> None:
+    """Build what the command line asks for, once at a time for each cache."""
+    arguments = parse_arguments(sys.argv[1:])
+    identity = Identity(NAME, arguments.version, arguments.release, arguments.broken)
+    out_dir = arguments.out_dir.resolve()
+    sources = source_digest(identity)
+    if is_done(sources, out_dir):
+        return
+    need_tools()
+    for folder in (out_dir, arguments.cache):
+        folder.mkdir(parents=True, exist_ok=True)
+    with (arguments.cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Somebody else may have built it while we waited.
+        if not is_done(sources, out_dir):
+            build(identity, Packages(arguments.cache.resolve()), out_dir)
+            (out_dir / STAMP).write_text(stamp_text(sources, out_dir))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BuildError, OSError) as error:
+        sys.exit(f"build: {error}")
