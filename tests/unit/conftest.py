@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes `import ansible_collections.virt.image...` find this checkout, wherever it lies and however pytest is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import hypothesis
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def collection_path() -> Path:
+    """Return the folder above ansible_collections/virt/image: where the checkout lies in one, else a tree of a link."""
+    if ROOT.parts[-3:] == ("ansible_collections", "virt", "image"):
+        return ROOT.parents[2]
+    path = ROOT / ".build" / "collections"
+    link = path / "ansible_collections" / "virt" / "image"
+    if not link.is_symlink() or link.resolve() != ROOT:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT)
+    return path
+
+
+sys.path.insert(0, str(collection_path()))
+
+# A slow machine is no defect. On a CI runner the same examples each time, else new ones.
+hypothesis.settings.register_profile("virt.image", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("virt.image")

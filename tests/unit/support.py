@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests share: where the data lies, and short ways to the values that most of them begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
+from ansible_collections.virt.image.plugins.module_utils._core.host import parse_capabilities
+from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PLUGINS = ROOT / "plugins"
+
+
+def text(name):
+    """Return the text of a file of the test data."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def table(name):
+    """Return the rows of a YAML table, ready for parametrize: each with its name."""
+    import pytest
+
+    return [pytest.param(row, id=row["name"]) for row in yaml.safe_load(text(name))]
+
+
+def host(name="qemu"):
+    """Return the host of a file in capabilities/."""
+    return parse_capabilities(text(f"capabilities/{name}.xml"))
+
+
+def guest(**options):
+    """Return a guest with these options, and an image, which every guest needs."""
+    return parse_guest({"image": "image.xml", "state": "present", **options})
+
+
+def image(boots='<boot type="hvm"><guest><arch>x86_64</arch></guest>{drives}</boot>', disks="", drives="", name="web"):
+    """Return a small image with these boots and disks."""
+    return parse_image(
+        f"<image><name>{name}</name><domain>{boots.format(drives=drives)}<devices><memory>524288</memory>"
+        f"<interface/></devices></domain><storage>{disks}</storage></image>"
+    )
+
+
+def message(call, *arguments, **options):
+    """Return the text of the ImageError that a call raises, or an empty text where it raises none."""
+    try:
+        call(*arguments, **options)
+    except ImageError as error:
+        return str(error)
+    return ""

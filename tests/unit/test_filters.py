@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters as doors: what is no image, host or guest is refused in words, and the options reach the core."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.virt.image.plugins.filter.image import FilterModule
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.tests.unit.support import text
+
+FILTERS = FilterModule().filters()
+MANUAL, QEMU = text("descriptors/manual.xml"), text("capabilities/qemu.xml")
+
+# A plain image need not come from our own filter, and may be years old.
+IMAGE_LIES = [
+    ("boots.0.drives.0.disk", "gone"),
+    ("boots.0.drives.0.target", "C:"),
+    ("boots.0.type", "uml"),
+    ("boots.0.features", {"acpi": "maybe"}),
+    ("disks.0.format", "vhd"),
+    ("name", "../x"),
+    ("boots", []),
+]
+
+
+def planted(plain, path, value):
+    """Return a plain value with another value at a path like boots.0.type."""
+    *way, last = [int(key) if key.isdecimal() else key for key in path.split(".")]
+    place = plain
+    for key in way:
+        place = place[key]
+    place[last] = value
+    return plain
+
+
+def image():
+    return FILTERS["from_descriptor"](MANUAL)
+
+
+def host():
+    return FILTERS["from_capabilities"](QEMU)
+
+
+def refused(name, *arguments, **options):
+    """Return what a filter says; it must be our own words, not Python's of a type that did not fit."""
+    with pytest.raises(AnsibleFilterError) as caught:
+        FILTERS[name](*arguments, **options)
+    assert isinstance(caught.value.__cause__, ImageError), caught.value
+    return str(caught.value)
+
+
+def test_names():
+    assert sorted(FILTERS) == ["from_capabilities", "from_descriptor", "match_boots", "to_domain_xml"]
+
+
+@pytest.mark.parametrize("path, value", IMAGE_LIES, ids=[path for path, _value in IMAGE_LIES])
+def test_no_image_that_no_descriptor_gives(path, value):
+    assert refused("to_domain_xml", planted(image(), path, value), host()).startswith("virt.image.to_domain_xml: ")
+
+
+@pytest.mark.parametrize("name", sorted(FILTERS))
+@pytest.mark.parametrize("value", [None, 1, [], {}, True, ["x"], {"name": "x"}], ids=repr)
+def test_wrong_first_argument(name, value):
+    refused(name, value, *([host()] if name in ("match_boots", "to_domain_xml") else []))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"guest": "web"},
+        {"guest": ["web"]},
+        {"guest": {"vcpus": "x"}},
+        {"guest": {"xml": "<cpu>"}},
+        {"guest": {"memroy": "1 GiB"}},
+        {"folder": 1},
+        {"folder": "relative"},
+        {"session": "no"},
+    ],
+    ids=repr,
+)
+def test_wrong_options_of_to_domain_xml(options):
+    refused("to_domain_xml", image(), host(), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"boot": "0"}, {"boot": 7}, {"boot": -1}, {"virt_type": 3}, {"machine": ["pc"]}, {"unlisted_features": "of"}],
+    ids=repr,
+)
+def test_wrong_options_of_match_boots(options):
+    refused("match_boots", image(), host(), **options)
+
+
+@pytest.mark.parametrize("value", [1, None, "<domainCapabilities/>", ["<x/>"], [1]], ids=repr)
+def test_wrong_domain_capabilities(value):
+    refused("from_capabilities", QEMU, domain_capabilities=value)
+
+
+def test_domain_capabilities_reach_the_host():
+    told = FILTERS["from_capabilities"](QEMU, domain_capabilities=[text("capabilities/domain-qemu.xml")])
+    assert [one["machine"] for one in told["domain_capabilities"]] == ["pc-i440fx-7.2"]
+
+
+def test_the_host_s_default_for_unlisted_features():
+    told = FILTERS["match_boots"](image(), host(), unlisted_features="host_default")
+    assert told["verdicts"][0]["features"] == {"pae": False, "acpi": True, "apic": True}
+    # YAML 1.1 reads off as false.
+    told = FILTERS["match_boots"](image(), host(), unlisted_features=False)
+    assert told["verdicts"][0]["features"] == {"pae": False, "acpi": False, "apic": True}
+
+
+def test_the_same_bytes_each_time():
+    assert FILTERS["to_domain_xml"](image(), host()) == FILTERS["to_domain_xml"](image(), host())

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of one guest: what they become, and that every mistake is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core.guest import (
+    DiskOption,
+    Graphics,
+    Network,
+    Shutdown,
+    Wait,
+    parse_guest,
+)
+from ansible_collections.virt.image.plugins.module_utils._core.match import Wish
+from ansible_collections.virt.image.tests.unit.support import message, table
+
+MAC = "52:54:00:12:34:56"
+
+
+def parse(**options):
+    return parse_guest({"image": "i.xml", **options})
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("name", None),
+        ("image", "i.xml"),
+        ("boot", None),
+        ("virt_type", None),
+        ("machine", None),
+        ("firmware", "auto"),
+        ("vcpus", None),
+        ("memory_kib", None),
+        ("networks", None),
+        ("graphics", Graphics("auto", None, None)),
+        ("pool", "default"),
+        ("clone", "linked"),
+        ("disks", {}),
+        ("autostart", None),
+        ("unlisted_features", "off"),
+        ("xml", None),
+        ("state", "started"),
+        ("wait", Wait(False, False, 120)),
+        ("shutdown", Shutdown(60, False)),
+        ("remove", "disposable"),
+        ("wish", Wish(None, None, None, True)),
+    ],
+)
+def test_default(field, value):
+    assert getattr(parse(), field) == value
+
+
+@pytest.mark.parametrize(
+    "options, field, value",
+    [
+        ({"name": "web 1"}, "name", "web 1"),
+        ({"name": 42}, "name", "42"),
+        ({"boot": 0}, "boot", 0),
+        ({"boot": "1"}, "boot", 1),
+        ({"vcpus": "4"}, "vcpus", 4),
+        ({"vcpus": "0042"}, "vcpus", 42),
+        ({"virt_type": "auto"}, "virt_type", None),
+        ({"virt_type": "kvm"}, "virt_type", "kvm"),
+        ({"machine": ""}, "machine", None),
+        ({"memory": "1 GiB"}, "memory_kib", 1048576),
+        ({"memory": "1 B"}, "memory_kib", 1),
+        ({"networks": []}, "networks", ()),
+        ({"networks": [{"type": "user"}]}, "networks", (Network("user"),)),
+        ({"networks": [{"source": "lan"}]}, "networks", (Network("network", "lan"),)),
+        ({"networks": [{"type": "user", "mac": MAC.upper().replace("52", "5A")}]}, "networks", (Network("user", None, MAC.replace("52", "5a")),)),
+        ({"networks": [{"type": "mcast", "source": "230.0.0.1", "port": "5558"}]}, "networks", (Network("mcast", "230.0.0.1", port=5558),)),
+        ({"networks": [{"type": "ethernet", "target": "t0", "script": "/s"}]}, "networks", (Network("ethernet", None, target="t0", script="/s"),)),
+        ({"graphics": {"type": "spice", "port": 5900, "listen": "::1"}}, "graphics", Graphics("spice", "::1", 5900)),
+        ({"graphics": None}, "graphics", Graphics()),
+        ({"disks": [{"id": "a", "size": "1 GiB"}, {"id": "b", "pool": "p"}]}, "disks", {"a": DiskOption(2**30), "b": DiskOption(None, "p")}),
+        ({"unlisted_features": "host_default"}, "wish", Wish(None, None, None, False)),
+        # YAML 1.1 reads off as false.
+        ({"unlisted_features": False}, "unlisted_features", "off"),
+        ({"wait": {"agent": True, "timeout": "5"}}, "wait", Wait(True, False, 5)),
+        ({"shutdown": {"timeout": 0, "force": True}}, "shutdown", Shutdown(0, True)),
+        ({"autostart": False}, "autostart", False),
+        ({"state": "absent", "image": None, "name": "a"}, "image", None),
+    ],
+    ids=str,
+)
+def test_option(options, field, value):
+    assert getattr(parse(**options), field) == value
+
+
+@pytest.mark.parametrize("row", table("guest_mistakes.yml"))
+def test_mistake(row):
+    options = row["options"] if row.get("bare") else {"image": "i.xml", **row["options"]}
+    assert message(parse_guest, options).splitlines() == row["errors"]
+
+
+@pytest.mark.parametrize("options", [None, [], "web", 3])
+def test_no_dictionary(options):
+    told = message(parse_guest, options).splitlines()
+    assert told[0] == f"guest: must be a dictionary, is {options!r}"

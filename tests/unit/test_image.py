@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Descriptors: each good one gives exactly its value, each bad one exactly its lines."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.image import Image, parse_image
+from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
+from ansible_collections.virt.image.tests.unit.support import HERE, message, table, text
+
+GOOD = sorted(path.stem for path in (HERE / "descriptors").glob("*.xml"))
+# In these rows of mistakes.yml, what stands for the parts that are right.
+PARTS = {
+    "GUEST": "<guest><arch>x86_64</arch></guest>",
+    "BOOT": '<boot type="hvm"><guest><arch>x86_64</arch></guest></boot>',
+    "DOMAIN": '<domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain>',
+}
+ENCODINGS = ("utf-8", "iso-8859-1", "us-ascii", "utf-16", "utf-7", "euc-jp", "shift_jis", "gb18030", "utf-32", "cp037")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_descriptor(name):
+    assert to_plain(parse_image(text(f"descriptors/{name}.xml"))) == yaml.safe_load(text(f"descriptors/{name}.yml"))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_plain_form_and_back(name):
+    image = parse_image(text(f"descriptors/{name}.xml"))
+    assert from_plain(Image, to_plain(image), "image") == image
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_bytes_and_text_are_the_same(name):
+    descriptor = text(f"descriptors/{name}.xml")
+    assert parse_image(descriptor.encode()) == parse_image(descriptor)
+
+
+@pytest.mark.parametrize("row", table("mistakes.yml"))
+def test_bad_descriptor(row):
+    descriptor = re.sub("@(GUEST|BOOT|DOMAIN)@", lambda found: PARTS[found[1]], row["descriptor"])
+    assert message(parse_image, descriptor).splitlines() == row["errors"]
+
+
+@pytest.mark.parametrize("kind", [bytes, str])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_encoding_lets_a_document_type_in(encoding, kind):
+    body = '<!DOCTYPE image [<!ENTITY a "boo">]><image><name>&a;</name></image>'
+    descriptor = f'<?xml version="1.0" encoding="{encoding}"?>{body}'
+    raw = descriptor.encode(encoding) if kind is bytes else descriptor
+    with pytest.raises(ImageError):
+        xml.parse(raw, "image.xml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "utf-16"])
+def test_bytes_say_their_encoding(encoding):
+    text_ = f'<?xml version="1.0" encoding="{encoding}"?><image><name>Büro</name>{PARTS["DOMAIN"]}</image>'
+    assert parse_image(text_.encode(encoding)).name == "Büro"
+
+
+def test_a_text_has_no_encoding():
+    assert parse_image(f'<?xml version="1.0" encoding="iso-8859-1"?><image><name>Büro</name>{PARTS["DOMAIN"]}</image>').name == "Büro"
+
+
+def test_too_long_is_refused_before_it_is_parsed():
+    assert message(parse_image, b"<" * (xml.MAX_BYTES + 1)) == "image.xml: has 1048577 bytes; at most 1048576 are read"
+
+
+def test_the_name_of_the_file_is_in_each_line():
+    told = message(parse_image, "<image/>", "/srv/web/image.xml").splitlines()
+    assert told and all(line.startswith("/srv/web/image.xml:1: ") for line in told)
