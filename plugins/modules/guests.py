@@ -241,6 +241,12 @@ options:
     type: str
     choices: [host, controller]
     default: host
+  _deliveries:
+    description:
+      - For the action plugin, which tells the module here what it read on the control node. Not to be set in a playbook.
+    type: list
+    elements: dict
+    default: []
 seealso:
   - module: virt.image.storage
   - module: virt.image.domain

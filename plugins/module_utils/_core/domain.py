@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from typing import Optional
 
 from . import xml
 from .chain import render_backing
@@ -29,7 +28,7 @@ QEMU_PREFIX = "52:54:00"
 QEMU_TYPES = ("qemu", "kvm", "hvf")
 # Architectures whose KVM knows no named CPU models.
 PASSTHROUGH_ARCHES = ("aarch64", "armv7l", "riscv64")
-# Boards that boot from a disk only through UEFI.
+# Parts that boot from a disk only through UEFI.
 EFI_ARCHES = ("aarch64",)
 
 
@@ -42,7 +41,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Boards:
+class Parts:
     """One guest's fixed parts: what to render, where it fits, and with what."""
 
     name: str
@@ -76,7 +75,7 @@ def networks_of(image: Image, guest: Guest, session: bool) -> tuple[Network, ...
     return (usual,) * image.interfaces
 
 
-def render_domain(parts: Boards, identity: Identity):
+def render_domain(parts: Parts, identity: Identity):
     """Return the domain's tree, without our record. Raises ImageError for what cannot be rendered."""
     image, guest, verdict = parts.image, parts.guest, parts.verdict
     memory = guest.memory_kib or image.memory_kib
@@ -109,7 +108,7 @@ def absent_places(verdict: Verdict) -> tuple[str, ...]:
     return tuple(f"features/{name}" for name, on in (verdict.features or {}).items() if not on)
 
 
-def _os(parts: Boards):
+def _os(parts: Parts):
     boot, verdict = parts.boot, parts.verdict
     efi = _is_efi(parts)
     if efi and verdict.arch in X86 and not (verdict.features or {}).get("acpi"):
@@ -132,7 +131,7 @@ def _os(parts: Boards):
     )
 
 
-def _is_efi(parts: Boards) -> bool:
+def _is_efi(parts: Parts) -> bool:
     if parts.guest.firmware == "auto":
         return parts.verdict.arch in EFI_ARCHES and not parts.boot.kernel
     return parts.guest.firmware == "efi"
@@ -152,7 +151,7 @@ def _cpu(verdict: Verdict):
     return xml.element("cpu", {"mode": "host-passthrough" if verdict.arch in PASSTHROUGH_ARCHES else "host-model"})
 
 
-def _devices(parts: Boards, identity: Identity):
+def _devices(parts: Parts, identity: Identity):
     verdict = parts.verdict
     volumes = {volume.disk: volume for volume in parts.volumes}
     devices = assign_devices(parts.image, parts.boot, verdict)
@@ -216,7 +215,7 @@ def _consoles(verdict: Verdict) -> list:
     ]
 
 
-def _graphics(parts: Boards) -> list:
+def _graphics(parts: Parts) -> list:
     asked: Graphics = parts.guest.graphics
     kind = asked.type if asked.type != "auto" else ("vnc" if parts.image.graphics else "none")
     if kind == "none":

@@ -120,7 +120,7 @@ def plan_guest(sighting: Sighting) -> Plan:
 def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     """Return the wanted domain's tree without our record, and the places that must be empty."""
     networks = domain.networks_of(sighting.image, sighting.guest, sighting.session)
-    parts = domain.Boards(
+    parts = domain.Parts(
         sighting.name,
         sighting.image,
         sighting.image.boots[verdict.index],

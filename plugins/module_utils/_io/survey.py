@@ -16,7 +16,7 @@ from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.host import Host, parse_capabilities
 from .._core.image import Image, parse_image
 from .._core.match import Verdict, choose
-from .._core.pipeline import Live, Sighting
+from .._core.pipeline import Sighting
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.storage import (
     BOOT_FILES,
