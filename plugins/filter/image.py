@@ -11,8 +11,8 @@ from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
-from ansible_collections.virt.image.plugins.module_utils._core.image import Image, parse_image
-from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, match
+from ansible_collections.virt.image.plugins.module_utils._core.image import Image, check_image, parse_image
+from ansible_collections.virt.image.plugins.module_utils._core.match import match
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import render_offline
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
 
@@ -38,23 +38,39 @@ def from_descriptor(text) -> dict:
 
 
 def from_capabilities(text, domain_capabilities=()) -> dict:
+    if not isinstance(domain_capabilities, (list, tuple)):
+        raise ImageError(f"domain_capabilities must be a list of texts, is {domain_capabilities!r:.80}")
     texts = [_text(one, "domain capabilities") for one in domain_capabilities]
     return to_plain(parse_capabilities(_text(text, "capabilities"), texts))
 
 
 def match_boots(image, host, boot=None, virt_type="auto", machine=None, unlisted_features="off") -> dict:
-    wish = Wish(boot, None if virt_type == "auto" else virt_type, machine, unlisted_features == "off")
-    return to_plain(match(from_plain(Image, image, "image"), from_plain(Host, host, "host"), wish))
+    wish = parse_guest(
+        {
+            "image": "image",
+            "boot": boot,
+            "virt_type": virt_type,
+            "machine": machine,
+            "unlisted_features": unlisted_features,
+        },
+        "match",
+    ).wish
+    return to_plain(match(_image(image), from_plain(Host, host, "host"), wish))
 
 
 def to_domain_xml(image, host, guest=None, folder="/var/lib/libvirt/images", session=False) -> str:
-    return render_offline(
-        from_plain(Image, image, "image"),
-        from_plain(Host, host, "host"),
-        parse_guest({"state": "present", "image": "image", **(guest or {})}),
-        _text(folder, "a folder"),
-        session,
-    )
+    if not isinstance(guest, (dict, type(None))):
+        raise ImageError(f"guest must be a dictionary of options, is {guest!r:.80}")
+    if not _text(folder, "a folder").startswith("/"):
+        raise ImageError(f"folder {folder} must be an absolute path, the pool's on the host")
+    if not isinstance(session, bool):
+        raise ImageError(f"session must be true or false, is {session!r:.80}")
+    options = {"state": "present", "image": "image", **(guest or {})}
+    return render_offline(_image(image), from_plain(Host, host, "host"), parse_guest(options), folder, session)
+
+
+def _image(plain) -> Image:
+    return check_image(from_plain(Image, plain, "image"))
 
 
 def _text(value, noun: str) -> str:

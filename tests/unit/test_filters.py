@@ -86,7 +86,7 @@ def test_wrong_options_of_to_domain_xml(options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"boot": "0"}, {"boot": 7}, {"boot": -1}, {"virt_type": 3}, {"machine": ["pc"]}, {"unlisted_features": "of"}],
+    [{"boot": 7}, {"boot": -1}, {"virt_type": 3}, {"machine": ["pc"]}, {"unlisted_features": "of"}],
     ids=repr,
 )
 def test_wrong_options_of_match_boots(options):

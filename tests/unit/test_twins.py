@@ -64,7 +64,7 @@ def facts(option, nested):
 
 
 def spec_facts(spec):
-    return {name: facts(option, "options") for name, option in spec.items() if not name.startswith("_")}
+    return {name: facts(option, "options") for name, option in spec.items()}
 
 
 @pytest.mark.parametrize("module", sorted(SPECS))

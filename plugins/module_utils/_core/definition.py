@@ -107,6 +107,13 @@ def merge_fragment(tree, text: str, where: str = "xml"):
     fragment = xml.parse(whole, where)
     if fragment.tag != "domain":
         raise ImageError(f"<{fragment.tag}> is no domain XML; write <domain> with what is to be merged in", where)
+    name = fragment.findtext("name")
+    if name is not None and name.strip() != tree.findtext("name"):
+        raise ImageError(
+            f"<name> is {name.strip()}, and the guest is {tree.findtext('name')}; a guest's name is the option name", where
+        )
+    if fragment.find("uuid") is not None:
+        raise ImageError("<uuid> is what tells the guest from others; it is derived, and kept", where)
     _merge(tree, fragment, None)
 
 

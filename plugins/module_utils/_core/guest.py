@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Optional
@@ -114,6 +115,7 @@ class Guest:
 def parse_guest(plain: dict, where: str = "guest") -> Guest:
     """Return the guest that a dictionary of options describes; raise ImageError with all mistakes."""
     asker = _Asker(plain, where)
+    asker.refuse_unknown(OPTIONS, "a guest")
     guest = Guest(
         name=asker.name(),
         image=asker.text("image"),
@@ -140,8 +142,13 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:
         asker.wrong("has neither name nor image, so that it is not known which guest is to be absent")
+    asker.refuse_equal_macs(guest.networks or ())
     asker.problems.raise_any()
     return guest
+
+
+# The options of a guest; the fields of Guest, but for the unit in the name of one.
+OPTIONS = tuple(field.name.replace("memory_kib", "memory") for field in dataclasses.fields(Guest))
 
 
 class _Asker:
@@ -161,12 +168,14 @@ class _Asker:
         value = self.plain.get(key)
         if value is None or value in ("", but):
             return None
-        if not isinstance(value, (str, int)):
+        if not isinstance(value, str):
             self.wrong(f"{key} must be text, is {value!r:.80}")
         return str(value)
 
     def name(self) -> Optional[str]:
-        name = self.text("name")
+        name = self.plain.get("name")
+        # YAML reads a name of digits as a number.
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else self.text("name")
         mistake = name and name_mistake(name)
         if mistake:
             self.wrong(f"name {mistake}")
@@ -176,6 +185,9 @@ class _Asker:
         value = self.plain.get(key)
         if value is None:
             return default or values[0]
+        if value is False and "off" in values:
+            # YAML 1.1 reads off as false.
+            value = "off"
         if value not in values:
             self.wrong(f"{key}: {value!r:.80} is unknown; it is one of {', '.join(values)}")
             return values[0]
@@ -227,10 +239,23 @@ class _Asker:
             parse(_Asker(item, f"{self.where}.{key}[{index}]", self.problems)) for index, item in enumerate(value)
         )
 
+    def refuse_unknown(self, known: tuple, what: str) -> None:
+        for key in self.plain:
+            if key not in known:
+                self.wrong(f"{key} is no option of {what}")
+
+    def refuse_equal_macs(self, networks: tuple) -> None:
+        owners: dict = {}
+        for index, network in enumerate(networks):
+            first = owners.setdefault(network.mac, index) if network.mac else index
+            if first != index:
+                message = f"mac {network.mac} is that of networks[{first}] as well; each interface has its own"
+                self.problems.add(Problem(message, f"{self.where}.networks[{index}]"))
+
     def disks(self) -> dict[str, DiskOption]:
         options: dict[str, DiskOption] = {}
         for disk_id, option in self.each("disks", _disk) or ():
-            if disk_id in options:
+            if disk_id and disk_id in options:
                 self.wrong(f"disks has the id {disk_id} twice")
             options[disk_id] = option
         return options

@@ -10,11 +10,12 @@ from typing import Optional
 
 from . import xml
 from .descriptor import Reader
-from .errors import Problems
+from .errors import Problem, Problems
 from .names import canonical_arch, file_mistake, name_mistake, target_mistake
 
 BOOT_TYPES = ("hvm", "xen")
 FEATURES = ("pae", "acpi", "apic")
+STATES = ("on", "off")
 BOOT_DEVICES = ("hd", "cdrom")
 USES = ("system", "user", "scratch")
 # vdi is not in the manual; VirtualBox users' descriptors have it.
@@ -169,11 +170,10 @@ def _boot_is_consistent(reader: Reader, system, boot: Boot) -> None:
 
 
 def _features(reader: Reader, node) -> dict[str, str]:
-    features = {}
-    for child in () if node is None else node:
-        if child.tag in FEATURES:
-            features[child.tag] = reader.one_of(child, "state", ("on", "off"), default="on")
-    return features
+    children = {name: reader.child(node, name) for name in FEATURES}
+    return {
+        name: reader.one_of(child, "state", STATES, default="on") for name, child in children.items() if child is not None
+    }
 
 
 def _boot_file(reader: Reader, system, tag: str) -> Optional[str]:
@@ -251,9 +251,40 @@ def _files_are_there(reader: Reader, disks: dict, boots: tuple[Boot, ...]) -> No
     for disk, node in disks.values():
         if disk.file:
             continue
-        if disk.use == "system" and disk.id in used:
+        if disk.id in used and disk.use != "system" and disk.format == "iso":
+            reader.wrong(node, f'<disk id="{disk.id}"> is an ISO without a file; it cannot be made empty')
+        elif disk.use == "system" and disk.id in used:
             reader.wrong(node, f'<disk id="{disk.id}"> is a system disk without a file; the image must contain it')
         elif disk.id not in used:
             reader.warn(node, f'<disk id="{disk.id}"> has no file, and no drive uses it')
         elif disk.size_mib is None:
             reader.wrong(node, f'<disk id="{disk.id}"> has neither file nor size, so it cannot be made')
+
+
+def check_image(image: Image) -> Image:
+    """Return the image if a descriptor could give it; raise ImageError where it came from elsewhere and could not."""
+    problems = Problems()
+
+    def expect(right: bool, message: str) -> None:
+        if not right:
+            problems.add(Problem(message, "image"))
+
+    mistake = name_mistake(image.name)
+    expect(not mistake, f"name {mistake}")
+    expect(bool(image.boots), "boots is empty; there is one for each way to start the guest")
+    known = {disk.id for disk in image.disks}
+    for disk in image.disks:
+        expect(disk.use in USES, f"disk {disk.id}: use {disk.use} is none of {', '.join(USES)}")
+        expect(disk.format in FORMATS, f"disk {disk.id}: format {disk.format} is none of {', '.join(FORMATS)}")
+        expect(not disk.file or not file_mistake(disk.file), f"disk {disk.id}: file leaves the descriptor's folder")
+    for index, boot in enumerate(image.boots):
+        expect(boot.type in BOOT_TYPES, f"boots[{index}]: type {boot.type} is none of {', '.join(BOOT_TYPES)}")
+        expect(boot.dev in (None, *BOOT_DEVICES), f"boots[{index}]: dev {boot.dev} is none of {', '.join(BOOT_DEVICES)}")
+        for name, state in boot.features.items():
+            expect(name in FEATURES and state in STATES, f"boots[{index}]: feature {name}={state} is unknown")
+        for drive in boot.drives:
+            expect(drive.disk in known, f"boots[{index}]: drive {drive.disk} names no disk")
+            wrong = drive.target and target_mistake(drive.target)
+            expect(not wrong, f"boots[{index}]: drive target {drive.target} {wrong}")
+    problems.raise_any()
+    return image

@@ -76,6 +76,8 @@ def match(image: Image, host: Host, wish: Wish = Wish()) -> Match:
 
     Paravirtualised before fully virtualised, hardware-assisted before emulated, then the descriptor's order.
     """
+    if wish.boot is not None and not 0 <= wish.boot < len(image.boots):
+        raise ImageError(f"boot: {wish.boot} is no boot alternative of image {image.name}; it has {len(image.boots)}")
     verdicts = tuple(_judge(index, boot, host, wish) for index, boot in enumerate(image.boots))
     fitting = [verdict for verdict in verdicts if verdict.fits]
     chosen = min(fitting, key=_rank).index if fitting else None
@@ -84,8 +86,6 @@ def match(image: Image, host: Host, wish: Wish = Wish()) -> Match:
 
 def choose(image: Image, host: Host, wish: Wish = Wish()) -> Verdict:
     """Return the verdict on the alternative to boot; raise ImageError with every reason where none fits."""
-    if wish.boot is not None and not 0 <= wish.boot < len(image.boots):
-        raise ImageError(f"boot: {wish.boot} is no boot alternative of image {image.name}; it has {len(image.boots)}")
     result = match(image, host, wish)
     if result.chosen is None:
         reasons = "; ".join(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .chain import Layer
-from .errors import ImageError, Problem, Problems
+from .errors import ImageError, Problems
 from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
@@ -145,10 +145,10 @@ def plan_storage(
     """Return the volumes of a guest and the steps to them; raise ImageError with all that cannot be."""
     problems = Problems()
     volumes, steps = [], []
-    unknown = [disk_id for disk_id in guest.disks if disk_id not in {disk.id for disk in image.disks_of(boot)}]
-    for disk_id in unknown:
-        known = ", ".join(disk.id for disk in image.disks_of(boot)) or "none"
-        problems.add(Problem(f"disks: {disk_id} is no disk of this boot alternative; it has {known}"))
+    try:
+        _check_options(image, boot, guest)
+    except ImageError as error:
+        problems.extend(error)
     for disk in image.disks_of(boot):
         try:
             volume, more = _Planner(name, disk, guest, world, record).plan()
@@ -160,6 +160,15 @@ def plan_storage(
     boot_files, more = _plan_boot_files(guest, world)
     problems.raise_any()
     return StoragePlan(tuple(volumes), (*steps, *more), boot_files)
+
+
+def _check_options(image: Image, boot: Boot, guest: Guest) -> None:
+    """Refuse options for disks that the guest does not have."""
+    disks = [disk.id for disk in image.disks_of(boot)]
+    unknown = [disk_id for disk_id in guest.disks if disk_id not in disks]
+    if unknown:
+        known = ", ".join(disks) or "none"
+        raise ImageError(f"disks: {', '.join(unknown)} is no disk of this boot alternative; it has {known}")
 
 
 def _plan_boot_files(guest: Guest, world: World) -> tuple[dict[str, str], list]:
@@ -351,6 +360,7 @@ def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: st
 
     A system disk's base is known only where the descriptor has its SHA-256; without, the chain is left to be probed.
     """
+    _check_options(image, boot, guest)
     volumes = []
     for disk in image.disks_of(boot):
         shared, digest = disk.format == "iso", disk.checksums.get("sha256")

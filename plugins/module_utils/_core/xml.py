@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Optional
 from xml.parsers import expat
@@ -18,6 +19,10 @@ except ImportError:
     etree = None
 
 MAX_BYTES = 1024 * 1024
+# What every XML reader knows alike; a declaration of another encoding is a mistake or a trick.
+ENCODINGS = ("utf-8", "utf8", "utf-8-sig", "utf-16", "iso-8859-1", "latin-1", "us-ascii", "ascii")
+DECLARATION = re.compile(r"\ufeff?<\?xml\s[^>]{0,400}\?>")
+TOLD_ENCODING = re.compile(rb"<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 
 
 class _PrologSeen(Exception):
@@ -30,15 +35,10 @@ def parse(data, where: str):
     No DTD, entity, network access or processing instruction gets through; at most MAX_BYTES are read.
     Raises ImageError with the line.
     """
-    raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    if len(raw) > MAX_BYTES:
-        raise ImageError(f"has {len(raw)} bytes; at most {MAX_BYTES} are read", where)
-    if not raw.strip():
-        raise ImageError("is empty; an XML document was expected", where)
+    raw = _as_utf8(data, where)
     _refuse_doctype(raw, where)
     parser = etree.XMLParser(
-        # The text of a str is UTF-8 by now, whatever its declaration says.
-        encoding="utf-8" if isinstance(data, str) else None,
+        encoding="utf-8",
         resolve_entities=False,
         load_dtd=False,
         no_network=True,
@@ -51,16 +51,51 @@ def parse(data, where: str):
     except etree.XMLSyntaxError as error:
         line = error.lineno or None
         raise ImageError(f"is not well-formed XML: {error.msg}", where, line) from None
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         raise ImageError(f"is not XML: {error}", where) from None
+
+
+def _as_utf8(data, where: str) -> bytes:
+    """Return the document in UTF-8 without its XML declaration, so that all who read it read the same.
+
+    A parser with more encodings than the one that looks for a DTD would let one through.
+    """
+    length = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "replace"))
+    if length > MAX_BYTES:
+        raise ImageError(f"has {length} bytes; at most {MAX_BYTES} are read", where)
+    text = data if isinstance(data, str) else _decode(data, where)
+    if not text.strip():
+        raise ImageError("is empty; an XML document was expected", where)
+    declaration = DECLARATION.match(text)
+    if declaration:
+        text = "\n" * declaration[0].count("\n") + text[declaration.end() :]
+    return text.encode("utf-8", "replace")
+
+
+def _decode(raw: bytes, where: str) -> str:
+    told = TOLD_ENCODING.match(raw[:256])
+    name = told[1].decode("ascii") if told else "utf-8"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name = "utf-16"
+    elif raw.startswith(codecs.BOM_UTF8):
+        name = "utf-8-sig"
+    if name.lower() not in ENCODINGS:
+        raise ImageError(f"has the encoding {name}; UTF-8 is read, and UTF-16 and ISO-8859-1", where, 1)
+    try:
+        return raw.decode(name)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ImageError(f"is not {name.upper()}: byte {error.start} is {raw[error.start]:#04x}", where, line) from None
 
 
 def _refuse_doctype(raw: bytes, where: str) -> None:
     """Raise ImageError if the document declares a DTD; its entities would be expanded in attributes."""
-    reader = expat.ParserCreate()
+    reader = expat.ParserCreate("utf-8")
 
     def doctype(*_arguments):
-        raise ImageError("has a document type (<!DOCTYPE>); descriptors and domains have none", where, 1)
+        raise ImageError(
+            "has a document type (<!DOCTYPE>); descriptors and domains have none", where, reader.CurrentLineNumber
+        )
 
     def root(*_arguments):
         raise _PrologSeen
@@ -69,7 +104,7 @@ def _refuse_doctype(raw: bytes, where: str) -> None:
     reader.StartElementHandler = root
     try:
         reader.Parse(raw, True)
-    except (_PrologSeen, expat.ExpatError, ValueError, LookupError):
+    except (_PrologSeen, expat.ExpatError):
         # What expat cannot read, lxml reports with better words.
         return
 

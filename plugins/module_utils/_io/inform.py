@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._core.guest import parse_guest
 from .._core.host import Host, parse_capabilities
 from .._core.image import Image, parse_image
-from .._core.match import Wish, choose, match
+from .._core.match import match
 from .._core.pipeline import plan_guest
 from .._core.values import to_plain
 from .connection import Connection
@@ -32,20 +32,15 @@ def capabilities_facts(params: dict, connection: Connection) -> Outcome:
 
 def match_info(params: dict, connection: Connection) -> Outcome:
     image, host = _image(params), parse_capabilities(connection.capabilities())
-    wish = Wish(
-        params["boot"],
-        None if params["virt_type"] == "auto" else params["virt_type"],
-        params["machine"],
-        params["unlisted_features"] == "off",
-    )
+    told = {key: params[key] for key in ("boot", "virt_type", "machine", "unlisted_features")}
+    wish = parse_guest({"image": "image", **told}, "match").wish
     found = to_plain(match(image, host, wish))
-    if params["boot"] is not None and not 0 <= params["boot"] < len(image.boots):
-        choose(image, host, wish)
     return Outcome(warnings=image.warnings, report=lambda _done: found)
 
 
 def domain_xml_info(params: dict, connection: Connection) -> Outcome:
-    sighting = Survey(connection).guest(parse_guest({**params, "state": "present"}))
+    options = {key: value for key, value in params.items() if key != "uri"}
+    sighting = Survey(connection).guest(parse_guest({**options, "state": "present"}))
     plan = plan_guest(sighting)
     return Outcome(warnings=sighting.image.warnings, report=lambda _done: {"xml": plan.after})
 
