@@ -21,8 +21,6 @@ from ansible_collections.virt.image.plugins.module_utils._io.source import Folde
 class ActionModule(ActionBase):
     """The guests module with images from either side."""
 
-    TRANSFERS_FILES = True
-
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:
@@ -83,6 +81,7 @@ class ActionModule(ActionBase):
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
             local = os.path.join(os.path.dirname(delivery["path"]), name)
             delivery["files"][name]["brought"] = self._transfer_file(local, target)
+            self._fixup_perms2([self._connection._shell.tmpdir, target])
 
 
 def _is_wanted(guest: dict) -> bool:

@@ -73,6 +73,10 @@ class Connection:
         """Return whether the daemon is a user's own, without rights to the host's network."""
         return urlsplit(self.uri).path == "/session"
 
+    def hostname(self) -> str:
+        with doing("read the host's name"):
+            return self.link.getHostname()
+
     def capabilities(self) -> str:
         with doing("read the host's capabilities"):
             return self.link.getCapabilities()
@@ -142,11 +146,10 @@ class Connection:
 
     def delete_volume(self, pool_name: str, name: str) -> bool:
         """Delete a volume; return whether libvirt knew it."""
-        pool = self.pool(pool_name)
         try:
-            pool.storageVolLookupByName(name).delete()
+            self.link.storagePoolLookupByName(pool_name).storageVolLookupByName(name).delete()
         except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            if error.get_error_code() in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
                 return False
             raise ImageError(f"cannot delete volume {name}: {error.get_error_message()}") from None
         return True

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import lru_cache
 from typing import Optional
 
@@ -95,7 +96,9 @@ class Survey:
         return parse_image(folder.descriptor(), folder.path)
 
     def _host(self) -> Host:
-        return parse_capabilities(self.connection.capabilities())
+        host = parse_capabilities(self.connection.capabilities())
+        # Xen's driver tells no UUID; what is derived from it must differ between hosts all the same.
+        return host if host.uuid else replace(host, uuid=self.connection.hostname())
 
     def _pool(self, name: str) -> Pool:
         if not self.connection.is_local:
@@ -183,8 +186,15 @@ class Survey:
         found: dict = {}
         for disk in record.disks if record else ():
             header = _header(disk.path)
-            found[disk.path] = Found(header, header is None and disk.volume in self._listed(disk.pool))
+            found[disk.path] = Found(header, header is None and self._is_listed(disk))
         return World({}, {}, found)
+
+    def _is_listed(self, disk: RecordedDisk) -> bool:
+        try:
+            return disk.volume in self._listed(disk.pool)
+        except ImageError:
+            # A pool that is gone lists nothing; that is no reason to keep its guests.
+            return False
 
 
 def _header(path: str) -> Optional[Header]:
