@@ -107,4 +107,4 @@ def _read(path: str) -> dict:
         except ImageError as error:
             problems.extend(error)
     problems.raise_any()
-    return {"path": folder.path, "descriptor": descriptor.decode("utf-8", "replace"), "files": files}
+    return {"path": folder.path, "descriptor": xml.decode(descriptor, folder.path), "files": files}

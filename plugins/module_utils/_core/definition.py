@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
+from .derived import drop_derived, kib, same_machine, with_current_memory
 from .errors import ImageError
 from .record import Record, find_record, read_record, render_record
-from .units import KIB, UNITS
 
 # What makes an element itself among its siblings: child path (or . for itself) and attributes.
 IDENTITIES = {
@@ -32,8 +32,6 @@ IDENTITIES = {
     "redirdev": (".", ("bus", "type")),
 }
 MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
-# libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
-MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
 CASELESS = {("mac", "address"), ("uuid", None)}
 
 
@@ -71,7 +69,8 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     before = read_record(live)
     applied = _applied(before)
     merged = deepcopy(live)
-    _merge(merged, _with_current_memory(desired, live), applied)
+    _merge(merged, with_current_memory(desired, live), applied)
+    drop_derived(merged, live, desired)
     for place in absent:
         for node in merged.findall(place):
             node.getparent().remove(node)
@@ -82,17 +81,6 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record", _say(before), _say(record)),)
         _set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
-
-
-def _with_current_memory(desired, live):
-    """Return the wanted tree with currentMemory following memory, as it did before, where it says nothing of it."""
-    memory, current = live.find("memory"), live.find("currentMemory")
-    silent = desired.find("memory") is not None and desired.find("currentMemory") is None
-    if not silent or memory is None or current is None or _kib(memory) != _kib(current):
-        return desired
-    tree = deepcopy(desired)
-    tree.find("memory").addnext(xml.element("currentMemory", {"unit": "KiB"}, _kib(desired.find("memory"))))
-    return tree
 
 
 def needs_restart(changes: tuple[Change, ...]) -> bool:
@@ -169,7 +157,7 @@ def _merge(live, wanted, applied) -> None:
         if not _same(wanted, key, value, live, live.get(key)):
             live.set(key, value)
     for key in () if applied is None else applied.keys():
-        if key not in wanted.keys() and key in live.keys() and live.get(key) == applied.get(key):
+        if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             del live.attrib[key]
     if xml.text(wanted) and not _same(wanted, None, xml.text(wanted), live, xml.text(live)):
         _set_text(live, wanted)
@@ -188,9 +176,14 @@ def _merge(live, wanted, applied) -> None:
         live.remove(others[index])
 
 
+def _is_ours(key: str, live, applied) -> bool:
+    # A password is not in the record.
+    return key == "passwd" or live.get(key) == applied.get(key)
+
+
 def _set_text(live, wanted) -> None:
-    if wanted.tag in MEMORY_TAGS and _kib(wanted) is not None:
-        live.text = str(_kib(wanted))
+    if wanted.tag in MEMORY_TAGS and kib(wanted) is not None:
+        live.text = str(kib(wanted))
         live.set("unit", "KiB")
     else:
         live.text = wanted.text
@@ -199,13 +192,13 @@ def _set_text(live, wanted) -> None:
 def _pairs(wanted, have) -> list[tuple[int, int]]:
     """Return which child of `wanted` is which of `have`, as pairs of indices.
 
-    Equal identities first; then a child that leaves a part of its identity open (an interface without a MAC) takes
-    the first that is left and does not contradict it.
+    Equal identities first; then a disk on the same file is the same under another name; then a child that leaves a
+    part of its identity open (an interface without a MAC) takes the first that is left and does not contradict it.
     """
-    names = [(child.tag, _identity(child)) for child in wanted]
-    free = {index: (child.tag, _identity(child)) for index, child in enumerate(have)}
+    names = [_name(child) for child in wanted]
+    free = {index: _name(child) for index, child in enumerate(have)}
     pairs: dict[int, int] = {}
-    for fits in (_equal, _open):
+    for fits in (_equal, _same_file, _open):
         for index, name in enumerate(names):
             found = next((other for other, candidate in free.items() if index not in pairs and fits(name, candidate)), None)
             if found is not None:
@@ -214,8 +207,18 @@ def _pairs(wanted, have) -> list[tuple[int, int]]:
     return sorted(pairs.items())
 
 
+def _name(child) -> tuple:
+    """Return tag, identity, and for a disk the file."""
+    source = child.find("source") if child.tag == "disk" else None
+    return child.tag, _identity(child), None if source is None else source.get("file")
+
+
 def _equal(name: tuple, candidate: tuple) -> bool:
-    return name == candidate
+    return name[:2] == candidate[:2]
+
+
+def _same_file(name: tuple, candidate: tuple) -> bool:
+    return name[0] == candidate[0] and name[2] is not None and name[2] == candidate[2]
 
 
 def _open(name: tuple, candidate: tuple) -> bool:
@@ -232,21 +235,13 @@ def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
     """Return whether an attribute (or, for key None, the text) has the same meaning on both sides."""
     if other is None:
         return False
-    if wanted.tag in MEMORY_TAGS and len(wanted) == 0:
-        return key == "unit" or _kib(wanted) == _kib(live)
+    if wanted.tag in MEMORY_TAGS and key in (None, "unit"):
+        return key == "unit" or (kib(wanted) is not None and kib(wanted) == kib(live))
     if (wanted.tag, key) in CASELESS:
         return value.lower() == other.lower()
     if (wanted.tag, key) == ("type", "machine"):
-        return value == other or other.startswith(MACHINE_FAMILIES.get(value, f"{value}-"))
+        return same_machine(value, other)
     return value == other
-
-
-def _kib(node) -> Optional[int]:
-    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node)
-    if not unit or not (number.isascii() and number.isdecimal()):
-        return None
-    # libvirt rounds up to whole KiB.
-    return -(-int(number) * unit // KIB)
 
 
 def _differences(before, after, path: str):

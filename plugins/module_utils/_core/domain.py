@@ -20,7 +20,7 @@ from .guest import Graphics, Guest, Network
 from .host import Host
 from .image import Boot, Image
 from .match import Verdict
-from .storage import Volume
+from .volume import Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
@@ -58,7 +58,7 @@ def derive_identity(host: Host, name: str, verdict: Verdict, count: int) -> Iden
     """Return a UUID and `count` MACs that are the same for the same guest on the same host."""
 
     def digest(what: str) -> bytes:
-        return hashlib.sha256(f"{host.uuid}/{name}/{what}".encode()).digest()
+        return hashlib.sha256(f"{host.uuid}/{name}/{what}".encode("utf-8", "backslashreplace")).digest()
 
     prefix = MAC_PREFIXES.get(verdict.virt_type, QEMU_PREFIX)
     tails = [digest(f"mac{index}")[:3] for index in range(count)]

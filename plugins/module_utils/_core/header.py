@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .errors import ImageError
+from .units import LARGEST
 
 HEADER_BYTES = 64 * 1024
 SECTOR = 512
+VMDK_AT_END = 2**64 - 1
 # dirty, corrupt, compression type, extended L2 entries; bit 2 is the external data file.
 QCOW2_KNOWN_INCOMPATIBLE = 0b11011
 QCOW2_DATA_FILE = 0b100
@@ -33,8 +35,15 @@ class Header:
 def read_header(head: bytes, size: int, where: str) -> Header:
     """Return what the first HEADER_BYTES of a file of `size` bytes say; anything unknown is raw.
 
-    Raises ImageError where the file needs others that no descriptor can name.
+    Raises ImageError where the file needs others that no descriptor can name, or claims to be larger than any disk.
     """
+    header = _read(head, size, where)
+    if header.capacity > LARGEST:
+        raise ImageError(f"claims to be a disk of {header.capacity} bytes; at most {LARGEST} are taken", where)
+    return header
+
+
+def _read(head: bytes, size: int, where: str) -> Header:
     if head[:4] == b"QFI\xfb":
         return _qcow(head, where)
     if head[:4] == b"KDMV":
@@ -82,12 +91,21 @@ def _backing(head: bytes, offset: int, length: int, where: str) -> Optional[str]
 
 
 def _vmdk(head: bytes, where: str) -> Header:
-    capacity, _grain, descriptor_offset, descriptor_size = _unpack("<QQQQ", head, 12, where)
-    text = head[descriptor_offset * SECTOR : (descriptor_offset + descriptor_size) * SECTOR]
-    for line in text.split(b"\n"):
-        key, _equals, value = line.partition(b"=")
-        if key.strip().lower() == b"parentfilenamehint":
-            raise ImageError(f"is a VMDK that builds on another file ({value.strip()!r:.80})", where)
+    """Return the header of a VMDK in one file; QEMU follows what its descriptor names, wherever that stands."""
+    capacity, _grain, offset, length = _unpack("<QQQQ", head, 12, where)
+    (directory,) = _unpack("<Q", head, 56, where)
+    if directory == VMDK_AT_END:
+        raise ImageError(
+            "is a stream-optimised VMDK, whose header stands at its end and is not read here; "
+            "qemu-img convert -O vmdk makes one that is",
+            where,
+        )
+    end = (offset + length) * SECTOR
+    if not capacity or not length or not offset or end > len(head):
+        raise ImageError(f"is a VMDK whose descriptor is not within its first {HEADER_BYTES} bytes", where)
+    # Anywhere: QEMU reads some of it at sector 1, and beyond the length that is told.
+    if b"parentfilenamehint" in head.lower():
+        raise ImageError("is a VMDK that builds on another file (parentFileNameHint)", where)
     return Header("vmdk", capacity * SECTOR)
 
 

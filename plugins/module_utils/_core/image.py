@@ -20,6 +20,8 @@ BOOT_DEVICES = ("hd", "cdrom")
 USES = ("system", "user", "scratch")
 # vdi is not in the manual; VirtualBox users' descriptors have it.
 FORMATS = ("raw", "iso", "qcow", "qcow2", "vmdk", "vdi")
+# More than any machine has slots for.
+MAX_INTERFACES = 256
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
@@ -111,6 +113,9 @@ def _image(reader: Reader, root) -> Image:
             reader.wrong(domain, "<domain> has no <boot>; it needs one for each way to start the guest")
         devices = reader.child(domain, "devices")
     _files_are_there(reader, disks, boots)
+    interfaces = 0 if devices is None else len(devices.findall("interface"))
+    if interfaces > MAX_INTERFACES:
+        reader.wrong(devices, f"<interface> is there {interfaces} times; a guest has at most {MAX_INTERFACES}")
     reader.note_unknown(root)
     return Image(
         name=_name(reader, name),
@@ -121,7 +126,7 @@ def _image(reader: Reader, root) -> Image:
         boots=boots,
         vcpu=reader.number(devices, "vcpu", largest=65536) or 1,
         memory_kib=reader.number(devices, "memory", largest=2**43),
-        interfaces=0 if devices is None else len(devices.findall("interface")),
+        interfaces=interfaces,
         graphics=devices is not None and devices.find("graphics") is not None,
         disks=tuple(disk for disk, _node in disks.values()),
         warnings=tuple(str(warning) for warning in reader.warnings),
@@ -272,6 +277,7 @@ def check_image(image: Image) -> Image:
     mistake = name_mistake(image.name)
     expect(not mistake, f"name {mistake}")
     expect(bool(image.boots), "boots is empty; there is one for each way to start the guest")
+    expect(0 <= image.interfaces <= MAX_INTERFACES, f"interfaces is {image.interfaces}, out of 0 to {MAX_INTERFACES}")
     known = {disk.id for disk in image.disks}
     for disk in image.disks:
         expect(disk.use in USES, f"disk {disk.id}: use {disk.use} is none of {', '.join(USES)}")

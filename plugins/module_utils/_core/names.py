@@ -25,6 +25,7 @@ ARCHES = {
     "ppc64el": "ppc64le",
 }
 TARGET = re.compile(r"(xvd|vd|hd|sd|fd|ubd)([a-z]{1,2})([0-9]{0,3})")
+DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
 MAX_NAME = 128
 
 
@@ -69,5 +70,4 @@ def volume_stem(guest: str, disk_id: str) -> str:
     """Return the volume name, without its ending, of a guest's disk (`isos/root.raw` -> `web1-isos_root`)."""
     stem = disk_id.replace("/", "_")
     head, dot, ending = stem.rpartition(".")
-    known = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
-    return f"{guest}-{head if dot and head and ending.lower() in known else stem}"
+    return f"{guest}-{head if dot and head and ending.lower() in DISK_ENDINGS else stem}"

@@ -25,9 +25,11 @@ from .steps import (
     UndefineDomain,
     WaitForGuest,
 )
-from .storage import StoragePlan, Volume, World, assume_storage, plan_removal, plan_storage
+from .storage import assume_storage, plan_removal, plan_storage
 from .units import show_size
+from .volume import StoragePlan, Volume, World
 
+UP = ("running", "blocked")
 RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
 
 
@@ -81,7 +83,6 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
     names = [sighting.name for sighting in sightings]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.add(Problem(f"guest {name} is there {names.count(name)} times; a name is one guest"))
-    problems.raise_any()
     for sighting in sightings:
         try:
             plans.append(plan_guest(sighting))
@@ -214,7 +215,7 @@ def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.De
         steps.append(SetAutostart(sighting.name, guest.autostart))
     running = bool(live and live.state in RUNNING)
     state = live.state if live else "shutoff"
-    if guest.state == "started" and state != "running":
+    if guest.state == "started" and state not in UP:
         steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
         state = "running"
     if guest.state == "stopped" and running:
@@ -222,7 +223,7 @@ def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.De
         state = "shutoff"
     wait = guest.wait
     waits = ()
-    if state == "running" and (wait.agent or wait.address):
+    if state in UP and (wait.agent or wait.address):
         waits = (WaitForGuest(sighting.name, wait.agent, wait.address, wait.timeout),)
     return Plan(
         name=sighting.name,
@@ -235,7 +236,7 @@ def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.De
         volumes=storage.volumes,
         was=live.state if live else "absent",
         state=state,
-        restart_required=running and state == "running" and definition.needs_restart(wanted.changes),
+        restart_required=running and state in UP and definition.needs_restart(wanted.changes),
     )
 
 
@@ -259,7 +260,7 @@ def _refuse_clashes(plans: list[Plan], problems: Problems) -> None:
     for plan in plans:
         for what, value in _claims(plan):
             other = owners.setdefault((what, value), plan)
-            if other is not plan:
+            if other.name != plan.name:
                 problems.add(Problem(f"guests {other.name} and {plan.name} both have {what} {value}"))
 
 
@@ -286,7 +287,9 @@ def _claims(plan: Plan) -> list[tuple]:
 def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Problems) -> None:
     """Refuse a plan whose images do not fit into their pools, before anything is written."""
     pools = {pool.name: pool for sighting in sightings for pool in sighting.world.pools.values()}
-    steps = {step for plan in plans for step in plan.steps if isinstance(step, (ImportBase, CopyVolume))}
+    writing = [step for plan in plans for step in plan.steps if isinstance(step, (ImportBase, CopyVolume))]
+    # A base volume is brought once, whatever the number of guests and images that have it.
+    steps = {step.path: step for step in writing}.values()
     for pool in pools.values():
         needed = sum(step.size for step in steps if step.pool == pool.name)
         if needed > pool.available:

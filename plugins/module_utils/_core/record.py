@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -62,7 +63,7 @@ def read_record(domain) -> Optional[Record]:
         image=node.get("image"),
         version=node.get("version"),
         release=node.get("release"),
-        generation=int(generation) if generation.isascii() and generation.isdecimal() else 1,
+        generation=int(generation) if re.fullmatch("[0-9]{1,9}", generation) else 1,
         disks=tuple(_read_disk(disk) for disk in node.findall(f"{{{NAMESPACE}}}disk")),
         applied=node.findtext(f"{{{NAMESPACE}}}applied") or "",
     )

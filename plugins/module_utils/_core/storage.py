@@ -1,11 +1,10 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which volumes a guest has, and the steps from what exists to what is wanted. Sizes are in bytes."""
+"""The steps from the volumes that exist to those that a guest is to have. Sizes are in bytes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from .chain import Layer
@@ -13,130 +12,27 @@ from .errors import ImageError, Problems
 from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
-from .names import volume_stem
-from .record import Record, RecordedDisk
+from .record import Record
 from .steps import CopyVolume, CreateVolume, DeleteVolume, ImportBase
 from .units import MIB, show_size
+from .volume import (
+    BOOT_FILES,
+    REMOVED_USES,
+    Found,
+    Pool,
+    Source,
+    StoragePlan,
+    Volume,
+    World,
+    base_format,
+    base_name,
+    boot_file_key,
+    own_format,
+    pool_of,
+    volume_names,
+)
 
 BLOCK = 4096
-ENDINGS = {"raw": "raw", "iso": "iso", "qcow2": "qcow2", "boot": "boot"}
-# What goes with a guest: a user's data only when it is said.
-REMOVED_USES = {"none": (), "disposable": ("system", "scratch"), "all": ("system", "scratch", "user")}
-BOOT_FILES = ("kernel", "initrd")
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A storage pool that we can write files to; `available` in bytes."""
-
-    name: str
-    path: str
-    available: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of the image, a disk or a kernel; `digest` is its SHA-256 in hex.
-
-    `path` is None while it is not on the host.
-    """
-
-    path: Optional[str]
-    label: str
-    size: int
-    stamp: Optional[str]
-    digest: str
-    header: Header
-    image: str = ""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A volume's file as it is; `listed`: libvirt knows it. `header` None: the file is not there."""
-
-    header: Optional[Header]
-    listed: bool
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A disk of a guest in a pool; `layers` is its backing chain, the top first. `shared`: a base, read only."""
-
-    disk: str
-    use: str
-    pool: str
-    name: str
-    path: str
-    format: str
-    capacity: int
-    layers: tuple[Layer, ...]
-    shared: bool
-    digest: Optional[str] = None
-    stamp: Optional[str] = None
-
-    def recorded(self) -> RecordedDisk:
-        """Return what the guest's record keeps of this volume."""
-        return RecordedDisk(
-            self.disk, self.use, self.pool, self.name, self.path, self.shared, self.digest, self.stamp
-        )
-
-
-@dataclass(frozen=True)
-class StoragePlan:
-    """The volumes that a guest will have, and the steps that make those that are missing."""
-
-    volumes: tuple[Volume, ...]
-    steps: tuple
-    boot_files: dict[str, str]
-
-
-def base_name(digest: str, format: str) -> str:
-    """Return the name of the base volume that holds a file with this SHA-256."""
-    return f"sha256-{digest}.{ENDINGS[base_format(format)]}"
-
-
-def base_format(format: str) -> str:
-    """Return the format that a base volume of this source format has; QEMU's other formats are read-mostly."""
-    return format if format in ENDINGS else "qcow2"
-
-
-def volume_name(guest: str, disk: Disk, clone: str) -> str:
-    """Return the name of a guest's own volume."""
-    return f"{volume_stem(guest, disk.id)}.{ENDINGS[_own_format(disk, clone)]}"
-
-
-def _own_format(disk: Disk, clone: str) -> str:
-    if disk.format != "iso" and disk.use == "system" and clone == "linked":
-        return "qcow2"
-    return base_format(disk.format)
-
-
-def boot_file_key(tag: str) -> str:
-    """Return the key of <kernel> or <initrd> among the sources, where the others are disk ids."""
-    return f"<{tag}>"
-
-
-def _whole_blocks(size: int) -> int:
-    """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
-    return -(-size // BLOCK) * BLOCK
-
-
-def pool_of(guest: Guest, disk: Disk) -> str:
-    """Return the name of the pool that a disk goes to."""
-    option = guest.disks.get(disk.id)
-    return (option and option.pool) or guest.pool
-
-
-class World:
-    """The storage that was read for a plan: pools by name, sources by disk id, files by path."""
-
-    def __init__(self, pools: dict[str, Pool], sources: dict[str, Source], found: dict[str, Found]) -> None:
-        self.pools = pools
-        self.sources = sources
-        self.found = found
-
-    def file(self, path: str) -> Found:
-        return self.found.get(path, Found(None, False))
 
 
 def plan_storage(
@@ -149,9 +45,11 @@ def plan_storage(
         _check_options(image, boot, guest)
     except ImageError as error:
         problems.extend(error)
-    for disk in image.disks_of(boot):
+    disks = image.disks_of(boot)
+    names = volume_names(name, disks, guest.clone, record)
+    for disk in disks:
         try:
-            volume, more = _Planner(name, disk, guest, world, record).plan()
+            volume, more = _Planner(names[disk.id], disk, guest, world, record).plan()
         except ImageError as error:
             problems.extend(error)
             continue
@@ -214,13 +112,19 @@ class _Planner:
         self.pool = world.pools[pool_of(guest, disk)]
         self.source = world.sources.get(disk.id)
         self.recorded = record.disk(disk.id) if record else None
-        self.name = volume_name(name, disk, guest.clone)
+        self.name = name
         self.path = f"{self.pool.path}/{self.name}"
         option = guest.disks.get(disk.id)
         self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
         self.asked_by = "size" if option and option.size else "the descriptor's size"
 
     def plan(self) -> tuple[Volume, list]:
+        had = self.recorded
+        if had and not had.shared and had.pool != self.pool.name:
+            raise ImageError(
+                f"disk {self.disk.id} is volume {had.volume} of pool {had.pool}, and pool {self.pool.name} is asked "
+                "for; a volume is not moved"
+            )
         if self.source is None:
             if self.disk.use == "system":
                 raise ImageError(f"system disk {self.disk.id}: the image has no file {self.disk.file}")
@@ -280,6 +184,11 @@ class _Planner:
         found = self.world.file(self.path)
         steps: list = []
         if found.header:
+            if found.header.backing:
+                raise ImageError(
+                    f"volume {self.name} of pool {self.pool.name} is an overlay of {found.header.backing}, and clone: "
+                    "full is asked for; an existing volume is not converted"
+                )
             self._check_size(found.header)
         else:
             _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
@@ -293,6 +202,11 @@ class _Planner:
         if found.header:
             self._check_size(found.header)
             return self._volume(self.name, self.path, format, found.header.capacity, ()), []
+        if self.disk.format == "iso":
+            raise ImageError(
+                f"{self.disk.use} disk {self.disk.id} is an ISO, and the image has no file {self.disk.file}; an ISO "
+                "cannot be made empty"
+            )
         if not self.asked:
             raise ImageError(
                 f"{self.disk.use} disk {self.disk.id} has no file in the image and no size, so it cannot be made"
@@ -362,18 +276,24 @@ def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: st
     """
     _check_options(image, boot, guest)
     volumes = []
+    names = volume_names(name, image.disks_of(boot), guest.clone)
     for disk in image.disks_of(boot):
         shared, digest = disk.format == "iso", disk.checksums.get("sha256")
-        own = volume_name(name, disk, guest.clone)
+        own = names[disk.id]
         below: tuple[Layer, ...] = ()
         if shared:
             own = base_name(digest, "iso") if digest else own
         elif disk.use == "system" and guest.clone == "linked" and digest:
             below = (Layer(f"{folder}/{base_name(digest, disk.format)}", base_format(disk.format)),)
-        format = "raw" if shared else _own_format(disk, guest.clone)
+        format = "raw" if shared else own_format(disk, guest.clone)
         path = f"{folder}/{own}"
         layers = (Layer(path, format), *below)
         capacity = (disk.size_mib or 0) * MIB
         volumes.append(Volume(disk.id, disk.use, guest.pool, own, path, format, capacity, layers, shared, digest))
     files = {tag: f"{folder}/{getattr(boot, tag)}" for tag in BOOT_FILES if getattr(boot, tag)}
     return StoragePlan(tuple(volumes), (), files)
+
+
+def _whole_blocks(size: int) -> int:
+    """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
+    return -(-size // BLOCK) * BLOCK

@@ -63,7 +63,7 @@ def _as_utf8(data, where: str) -> bytes:
     length = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "replace"))
     if length > MAX_BYTES:
         raise ImageError(f"has {length} bytes; at most {MAX_BYTES} are read", where)
-    text = data if isinstance(data, str) else _decode(data, where)
+    text = data if isinstance(data, str) else decode(data, where)
     if not text.strip():
         raise ImageError("is empty; an XML document was expected", where)
     declaration = DECLARATION.match(text)
@@ -72,7 +72,8 @@ def _as_utf8(data, where: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _decode(raw: bytes, where: str) -> str:
+def decode(raw: bytes, where: str) -> str:
+    """Return a document's text; raise ImageError for an encoding that is not read."""
     told = TOLD_ENCODING.match(raw[:256])
     name = told[1].decode("ascii") if told else "utf-8"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

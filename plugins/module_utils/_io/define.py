@@ -11,7 +11,7 @@ from .._core import definition, xml
 from .._core.errors import ImageError
 from .._core.guest import Shutdown
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, Live, Plan
+from .._core.pipeline import RUNNING, UP, Live, Plan
 from .._core.record import Record, read_record
 from .._core.steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain
 from .connection import Connection
@@ -84,7 +84,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
         steps.append(SetAutostart(name, params["autostart"]))
     state = live.state if live else "shutoff"
     running = state in RUNNING
-    if params["state"] == "started" and state != "running":
+    if params["state"] == "started" and state not in UP:
         virt_type = xml.parse(after, "domain").get("type")
         steps.append(StartDomain(name, virt_type, resume=state in ("paused", "pmsuspended")))
         state = "running"
@@ -99,7 +99,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
         after=after,
         was=live.state if live else "absent",
         state=state,
-        restart_required=running and state == "running" and definition.needs_restart(changes),
+        restart_required=running and state in UP and definition.needs_restart(changes),
     )
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._core import storage as volumes
 from .._core.errors import ImageError, Problems
 from .._core.guest import parse_guest
 from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_guest
 from .._core.steps import CopyVolume, CreateVolume, DeleteVolume, ImportBase
+from .._core.volume import REMOVED_USES
 from .connection import Connection
 from .module import Outcome, describe, describe_volume
 from .survey import Survey
@@ -74,7 +74,7 @@ def _removal(sighting: Sighting, remove: str) -> Plan:
             f"guest {sighting.name} {running} and needs its volumes; the guests module with state: absent removes both"
         )
     whole = plan_guest(sighting)
-    uses = volumes.REMOVED_USES[remove]
+    uses = REMOVED_USES[remove]
     steps = tuple(
         DeleteVolume(volume.pool, volume.name, volume.path)
         for volume in whole.volumes

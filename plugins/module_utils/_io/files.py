@@ -27,13 +27,11 @@ def arriving(path: str, mode: int):
     """
     part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     try:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE), "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with _locked(part):
             if os.path.exists(path):
                 _remove(part)
                 yield None
                 return
-            file.truncate(0)
             try:
                 yield part
                 os.chmod(part, mode)
@@ -48,9 +46,29 @@ def arriving(path: str, mode: int):
         raise ImageError(f"cannot write: {error.strerror}{hint}", path) from None
 
 
+@contextmanager
+def _locked(part: str):
+    """Hold the lock of a file that is being written, and empty it."""
+    while True:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it before may have renamed or removed it; then the name is another file's, or free.
+            if _is_at(file, part):
+                file.truncate(0)
+                yield
+                return
+
+
+def _is_at(file, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def copy(source: str, target: str) -> None:
     """Copy a file's content, holes as holes; raise ImageError if it changes meanwhile."""
-    with open(source, "rb", buffering=0) as reader, open(target, "r+b", buffering=0) as writer:
+    with _opened(source) as reader, open(target, "r+b", buffering=0) as writer:
         before = os.fstat(reader.fileno())
         for start, end in _extents(reader.fileno(), before.st_size):
             _copy_range(reader.fileno(), writer.fileno(), start, end)
@@ -58,6 +76,13 @@ def copy(source: str, target: str) -> None:
         after = os.fstat(reader.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise ImageError("changed while it was copied; run again when it is whole", source)
+
+
+def _opened(source: str):
+    try:
+        return open(source, "rb", buffering=0)
+    except OSError as error:
+        raise ImageError(f"cannot read: {error.strerror}", source) from None
 
 
 def convert(source: str, source_format: str, target: str, target_format: str) -> None:

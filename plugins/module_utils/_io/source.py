@@ -41,7 +41,7 @@ class Folder:
     def descriptor(self) -> bytes:
         """Return the descriptor's bytes; raise ImageError where it cannot be read."""
         try:
-            with open(self.path, "rb") as file:
+            with _opened(self.path, "the descriptor") as file:
                 return file.read(xml.MAX_BYTES + 1)
         except OSError as error:
             raise ImageError(f"cannot read the descriptor: {error.strerror}", self.path) from None
@@ -56,17 +56,13 @@ class Folder:
         if os.path.commonpath([root, path]) != root:
             raise ImageError(f"{name} leads to {path}, out of the descriptor's folder; put the file there", self.path)
         try:
-            # Opening a FIFO for reading would wait for its writer.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with _opened(path, name) as file:
+                status = os.fstat(file.fileno())
+                header = read_header(file.read(HEADER_BYTES), status.st_size, path)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ImageError(f"cannot read {name}: {error.strerror}", path) from None
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError(f"{name} is no plain file", path)
-            header = read_header(file.read(HEADER_BYTES), status.st_size, path)
         return File(path, name, status.st_size, stamp_of(status), header)
 
     def digest(self, file: File, checksums: dict[str, str]) -> str:
@@ -110,6 +106,15 @@ class Delivery:
     def digest(self, file: File, _checksums: dict[str, str]) -> str:
         # Verified where it was read, on the control node.
         return file.digest
+
+
+def _opened(path: str, what: str):
+    """Open a plain file; anything else is refused (a FIFO would hold us up until its writer comes)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ImageError(f"{what} is no plain file", path)
+    return os.fdopen(descriptor, "rb")
 
 
 def stamp_of(status: os.stat_result) -> str:

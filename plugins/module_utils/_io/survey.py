@@ -19,7 +19,7 @@ from .._core.image import Image, parse_image
 from .._core.match import Verdict, choose
 from .._core.pipeline import Sighting
 from .._core.record import Record, RecordedDisk, read_record
-from .._core.storage import (
+from .._core.volume import (
     BOOT_FILES,
     Found,
     Pool,
@@ -28,7 +28,7 @@ from .._core.storage import (
     base_name,
     boot_file_key,
     pool_of,
-    volume_name,
+    volume_names,
 )
 from .connection import Connection
 from .source import Delivery, Folder
@@ -119,9 +119,10 @@ class Survey:
     def _world(self, name: str, image: Image, verdict: Verdict, guest: Guest, record: Optional[Record]) -> World:
         boot = image.boots[verdict.index]
         pools, sources, found = {guest.pool: self.pool(guest.pool)}, {}, {}
+        names = volume_names(name, image.disks_of(boot), guest.clone, record)
         for disk in image.disks_of(boot):
             pool = pools.setdefault(pool_of(guest, disk), self.pool(pool_of(guest, disk)))
-            own = volume_name(name, disk, guest.clone)
+            own = names[disk.id]
             self._look(found, pool, own)
             # A user's or scratch disk that exists stays as it is; its first content is of no interest any more.
             wanted = disk.use == "system" or disk.format == "iso" or not found[f"{pool.path}/{own}"].header

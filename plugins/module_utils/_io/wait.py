@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from .._core.errors import ImageError
+from .._core.pipeline import UP
 from .._core.steps import WaitForGuest
 from .connection import Connection, state_of
 from .requirements import libvirt
@@ -22,7 +23,7 @@ def wait_for(step: WaitForGuest, connection: Connection) -> list[str]:
     domain = connection.find_domain(step.name)
     while True:
         state = state_of(domain) if domain else "undefined"
-        if state != "running":
+        if state not in UP:
             raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
         missing = []
         if step.agent and not _agent_answers(domain):

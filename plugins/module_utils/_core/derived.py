@@ -1,0 +1,105 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt derives from other values of a domain, and what of it must go or follow when those change."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Optional
+
+from . import xml
+from .units import KIB, UNITS
+
+# libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
+MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
+# The kinds of address that a bus has; all others are a place on a drive controller.
+ADDRESS_TYPES = {"virtio": ("pci", "ccw", "virtio-mmio"), "usb": ("usb",), "xen": ("xen", "drive")}
+
+
+def same_machine(wanted: str, live: str) -> bool:
+    """Return whether a machine is the wanted one, or the version of it that libvirt chose."""
+    return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
+
+
+def kib(node) -> Optional[int]:
+    """Return a memory element's size in KiB, rounded up as libvirt does, or None where it is none."""
+    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node)
+    if not unit or not (number.isascii() and number.isdecimal() and len(number) < 20):
+        return None
+    return -(-int(number) * unit // KIB)
+
+
+def with_current_memory(desired, live):
+    """Return the wanted tree with currentMemory following memory, as it did before, where it says nothing of it."""
+    memory, current = live.find("memory"), live.find("currentMemory")
+    silent = desired.find("memory") is not None and desired.find("currentMemory") is None
+    if not silent or memory is None or current is None or kib(memory) != kib(current):
+        return desired
+    tree = deepcopy(desired)
+    tree.find("memory").addnext(xml.element("currentMemory", {"unit": "KiB"}, kib(desired.find("memory"))))
+    return tree
+
+
+def drop_derived(merged, live, wanted) -> None:
+    """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
+    _drop_machine_s(merged, live, wanted)
+    _drop_disk_addresses(merged)
+    _drop_firmware(merged, live, wanted)
+    _drop_audio(merged, wanted)
+    _follow_listen(merged, wanted)
+
+
+def _drop_machine_s(merged, live, wanted) -> None:
+    """Another machine has other buses: no address and no controller of the old one fits it."""
+    types = [tree.find("os/type") for tree in (wanted, live)]
+    if None in types or None in [node.get("machine") for node in types]:
+        return
+    if same_machine(types[0].get("machine"), types[1].get("machine")):
+        return
+    for device in merged.findall("devices/*"):
+        address = device.find("address")
+        if device.tag == "controller":
+            device.getparent().remove(device)
+        elif address is not None:
+            device.remove(address)
+    # Those that are wanted come back.
+    for controller in wanted.findall("devices/controller"):
+        merged.find("devices").append(deepcopy(controller))
+
+
+def _drop_disk_addresses(merged) -> None:
+    """A disk that moved to another bus has no use for its place on the old one."""
+    for disk in merged.findall("devices/disk"):
+        target, address = disk.find("target"), disk.find("address")
+        if target is None or address is None or not target.get("bus"):
+            continue
+        if address.get("type") not in ADDRESS_TYPES.get(target.get("bus"), ("drive",)):
+            disk.remove(address)
+
+
+def _drop_firmware(merged, live, wanted) -> None:
+    """A guest that is to start without UEFI has no loader of it."""
+    system = merged.find("os")
+    if system is None or live.find("os").get("firmware") is None or system.get("firmware") is not None:
+        return
+    for tag in ("loader", "nvram", "firmware"):
+        node = system.find(tag)
+        if node is not None and wanted.find(f"os/{tag}") is None:
+            system.remove(node)
+
+
+def _drop_audio(merged, wanted) -> None:
+    """Audio over SPICE goes with SPICE."""
+    if merged.find("devices/graphics[@type='spice']") is None and wanted.find("devices/audio") is None:
+        for audio in merged.findall("devices/audio[@type='spice']"):
+            audio.getparent().remove(audio)
+
+
+def _follow_listen(merged, wanted) -> None:
+    """The attribute listen and the element <listen> say the same, or libvirt refuses both."""
+    for graphics in wanted.findall("devices/graphics[@listen]"):
+        live = merged.find(f"devices/graphics[@type='{graphics.get('type')}']")
+        listen = None if live is None else live.find("listen[@type='address']")
+        if graphics.find("listen") is None and listen is not None:
+            listen.set("address", graphics.get("listen"))
