@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
     def _find(self, image: str) -> str:
         """Return the path of a descriptor, looked for where the task's other files are."""
         try:
-            return self._find_needle("files", image)
+            return self._find_needle("files", os.path.expanduser(image))
         except AnsibleError:
             raise ImageError(
                 "is not on the control node; relative paths begin at the playbook, or its folder files/", image
@@ -86,7 +86,8 @@ class ActionModule(ActionBase):
 
 def _is_wanted(guest: dict) -> bool:
     """Return whether a guest's image is needed: one that is to go needs only its name."""
-    return isinstance(guest.get("image"), str) and not (guest.get("state") == "absent" and guest.get("name"))
+    image = guest.get("image")
+    return isinstance(image, str) and bool(image) and not (guest.get("state") == "absent" and guest.get("name"))
 
 
 @lru_cache(maxsize=None)

@@ -54,3 +54,14 @@ def message(call, *arguments, **options):
     except ImageError as error:
         return str(error)
     return ""
+
+
+def value_or_words(kind, call, *arguments):
+    """Return what a call gives; it is of a kind, or the call raises our error with words in it."""
+    try:
+        made = call(*arguments)
+    except ImageError as error:
+        assert str(error).strip()
+        return None
+    assert isinstance(made, kind)
+    return made

@@ -47,7 +47,9 @@ def test_goldens_are_what_libvirt_accepts():
     if not shutil.which("xmllint") or not os.path.exists(SCHEMA):
         pytest.skip("xmllint (libxml2-utils) or libvirt's schemas (libvirt-clients) are not on this machine")
     paths = [str(HERE / "cases" / case / "domain.xml") for case in CASES]
-    done = subprocess.run(["xmllint", "--noout", "--relaxng", SCHEMA, *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["xmllint", "--noout", "--relaxng", SCHEMA, *paths], capture_output=True, text=True, check=False
+    )
     assert [line for line in done.stderr.splitlines() if not line.endswith("validates")] == []
     assert done.stderr.count("validates") == len(paths)
 
@@ -72,5 +74,3 @@ def test_identity_is_the_guest_s_own():
     assert one[0] != other[0]
     assert len({*one[1], *other[1]}) == 6
     assert all(mac.startswith("52:54:00:") for mac in one[1])
-
-

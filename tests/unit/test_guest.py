@@ -70,12 +70,28 @@ def test_default(field, value):
         ({"networks": []}, "networks", ()),
         ({"networks": [{"type": "user"}]}, "networks", (Network("user"),)),
         ({"networks": [{"source": "lan"}]}, "networks", (Network("network", "lan"),)),
-        ({"networks": [{"type": "user", "mac": MAC.upper().replace("52", "5A")}]}, "networks", (Network("user", None, MAC.replace("52", "5a")),)),
-        ({"networks": [{"type": "mcast", "source": "230.0.0.1", "port": "5558"}]}, "networks", (Network("mcast", "230.0.0.1", port=5558),)),
-        ({"networks": [{"type": "ethernet", "target": "t0", "script": "/s"}]}, "networks", (Network("ethernet", None, target="t0", script="/s"),)),
+        (
+            {"networks": [{"type": "user", "mac": MAC.upper().replace("52", "5A")}]},
+            "networks",
+            (Network("user", None, MAC.replace("52", "5a")),),
+        ),
+        (
+            {"networks": [{"type": "mcast", "source": "230.0.0.1", "port": "5558"}]},
+            "networks",
+            (Network("mcast", "230.0.0.1", port=5558),),
+        ),
+        (
+            {"networks": [{"type": "ethernet", "target": "t0", "script": "/s"}]},
+            "networks",
+            (Network("ethernet", None, target="t0", script="/s"),),
+        ),
         ({"graphics": {"type": "spice", "port": 5900, "listen": "::1"}}, "graphics", Graphics("spice", "::1", 5900)),
         ({"graphics": None}, "graphics", Graphics()),
-        ({"disks": [{"id": "a", "size": "1 GiB"}, {"id": "b", "pool": "p"}]}, "disks", {"a": DiskOption(2**30), "b": DiskOption(None, "p")}),
+        (
+            {"disks": [{"id": "a", "size": "1 GiB"}, {"id": "b", "pool": "p"}]},
+            "disks",
+            {"a": DiskOption(2**30), "b": DiskOption(None, "p")},
+        ),
         ({"unlisted_features": "host_default"}, "wish", Wish(None, None, None, False)),
         # YAML 1.1 reads off as false.
         ({"unlisted_features": False}, "unlisted_features", "off"),

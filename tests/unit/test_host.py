@@ -58,7 +58,10 @@ def test_plain_form_and_back_with_domain_capabilities():
     ],
 )
 def test_kinds_of_guests(name, kinds):
-    found = [(guest.os_type, guest.arch, guest.wordsize, [domain.type for domain in guest.domains]) for guest in host(name).guests]
+    found = [
+        (guest.os_type, guest.arch, guest.wordsize, [domain.type for domain in guest.domains])
+        for guest in host(name).guests
+    ]
     assert found == kinds
 
 
@@ -91,7 +94,12 @@ def test_features(name, index, features):
 )
 def test_domain_types(name, index, domain, emulator, machines, default, loader):
     found = host(name).guests[index].domains[domain]
-    assert (found.emulator, found.machines, found.default_machine, found.loader) == (emulator, machines, default, loader)
+    assert (found.emulator, found.machines, found.default_machine, found.loader) == (
+        emulator,
+        machines,
+        default,
+        loader,
+    )
 
 
 def test_aliases():

@@ -64,7 +64,12 @@ def test_bytes_say_their_encoding(encoding):
 
 
 def test_a_text_has_no_encoding():
-    assert parse_image(f'<?xml version="1.0" encoding="iso-8859-1"?><image><name>Büro</name>{PARTS["DOMAIN"]}</image>').name == "Büro"
+    assert (
+        parse_image(
+            f'<?xml version="1.0" encoding="iso-8859-1"?><image><name>Büro</name>{PARTS["DOMAIN"]}</image>'
+        ).name
+        == "Büro"
+    )
 
 
 def test_too_long_is_refused_before_it_is_parsed():
@@ -74,3 +79,13 @@ def test_too_long_is_refused_before_it_is_parsed():
 def test_the_name_of_the_file_is_in_each_line():
     told = message(parse_image, "<image/>", "/srv/web/image.xml").splitlines()
     assert told and all(line.startswith("/srv/web/image.xml:1: ") for line in told)
+
+
+@pytest.mark.parametrize(
+    "count, told",
+    [(256, ""), (257, "image.xml:1: <interface> is there 257 times; a guest has at most 256 [/image/domain/devices]")],
+)
+def test_interfaces_are_bounded(count, told):
+    devices = f"<devices>{'<interface/>' * count}</devices>"
+    descriptor = f"<image><name>a</name><domain>{PARTS['BOOT']}{devices}</domain></image>"
+    assert message(parse_image, descriptor) == told

@@ -15,9 +15,13 @@ def boots(*rows):
     made = []
     for row in rows:
         kind, arch, *words = row.split()
-        features = "".join(f'<{word.partition("=")[0]} state="{word.partition("=")[2]}"/>' for word in words if "=" in word)
+        features = "".join(
+            f'<{word.partition("=")[0]} state="{word.partition("=")[2]}"/>' for word in words if "=" in word
+        )
         drives = "".join(f'<drive disk="d" target="{word[1:]}"/>' for word in words if word.startswith("@"))
-        made.append(f'<boot type="{kind}"><guest><arch>{arch}</arch><features>{features}</features></guest>{drives}</boot>')
+        made.append(
+            f'<boot type="{kind}"><guest><arch>{arch}</arch><features>{features}</features></guest>{drives}</boot>'
+        )
     return image("".join(made), '<disk id="d" file="d"/>')
 
 
@@ -31,7 +35,9 @@ def test_match(row):
     assert found.chosen == row["chosen"]
     obstacles = {verdict.index: list(verdict.obstacles) for verdict in found.verdicts if verdict.obstacles}
     assert obstacles == row.get("obstacles", {})
-    assert [verdict.fits for verdict in found.verdicts] == [verdict.index not in obstacles for verdict in found.verdicts]
+    assert [verdict.fits for verdict in found.verdicts] == [
+        verdict.index not in obstacles for verdict in found.verdicts
+    ]
     told = {} if found.chosen is None else {key: getattr(found.verdict, key) for key in row.get("verdict", {})}
     assert told == row.get("verdict", {})
 
@@ -51,14 +57,18 @@ def test_a_host_without_kvm():
 
 
 def test_a_kind_of_guest_without_hypervisor():
-    capabilities = text("capabilities/qemu.xml").replace("<domain type='kvm'/>", "").replace("<domain type='qemu'/>", "")
+    capabilities = (
+        text("capabilities/qemu.xml").replace("<domain type='kvm'/>", "").replace("<domain type='qemu'/>", "")
+    )
     verdict = match(boots("hvm x86_64"), parse_capabilities(capabilities)).verdicts[0]
     assert verdict.obstacles == ("the host names no hypervisor for hvm guests of x86_64",)
 
 
 def test_a_host_without_guests():
     bare = parse_capabilities("<capabilities><host><cpu><arch>x86_64</arch></cpu></host></capabilities>")
-    assert match(boots("hvm x86_64"), bare).verdicts[0].obstacles == ("the host runs no hvm guests of x86_64; it runs none",)
+    assert match(boots("hvm x86_64"), bare).verdicts[0].obstacles == (
+        "the host runs no hvm guests of x86_64; it runs none",
+    )
 
 
 def test_choose_tells_every_reason():

@@ -61,7 +61,16 @@ def test_no_size(text, told):
 
 @pytest.mark.parametrize(
     "size, text",
-    [(0, "0 B"), (1, "1 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1536 B"), (2**20, "1 MiB"), (5 * 2**30, "5 GiB"), (2**50, "1024 TiB")],
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1536 B"),
+        (2**20, "1 MiB"),
+        (5 * 2**30, "5 GiB"),
+        (2**50, "1024 TiB"),
+    ],
 )
 def test_show(size, text):
     assert show_size(size) == text

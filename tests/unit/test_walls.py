@@ -34,7 +34,9 @@ def breaches(source):
     """Return what a core module does that it may not."""
     names = imports(source)
     outside = [name for name in names if name.split(".")[0] in FORBIDDEN or name.startswith("..") or "_io" in name]
-    calls = [node.func.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and hasattr(node.func, "id")]
+    calls = [
+        node.func.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and hasattr(node.func, "id")
+    ]
     return outside + [name for name in calls if name in CALLS]
 
 
@@ -74,7 +76,9 @@ def test_wall_sees_a_planted_import(planted):
     assert breaches(planted)
 
 
-@pytest.mark.parametrize("innocent", ["import re", "from . import xml", "from .errors import ImageError", "from xml.parsers import expat"])
+@pytest.mark.parametrize(
+    "innocent", ["import re", "from . import xml", "from .errors import ImageError", "from xml.parsers import expat"]
+)
 def test_wall_lets_the_core_through(innocent):
     assert breaches(innocent) == []
 

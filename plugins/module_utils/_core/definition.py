@@ -75,7 +75,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
         for node in merged.findall(place):
             node.getparent().remove(node)
     changes = tuple(_differences(live, merged, ""))
-    if before != record:
+    if before is None or before.without_stamps() != record.without_stamps():
         # What was applied changes with every change of the domain; alone it is worth a word.
         if _say(before) != _say(record) or not changes:
             changes += (Change("metadata/record", _say(before), _say(record)),)
@@ -85,7 +85,8 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
 
 def needs_restart(changes: tuple[Change, ...]) -> bool:
     """Return whether a running domain must be stopped and started for the changes to take effect."""
-    at_once = ("metadata", "title", "description")
+    # The balloon moves currentMemory while the guest runs.
+    at_once = ("metadata", "title", "description", "currentMemory")
     return any(not change.path.startswith(at_once) for change in changes)
 
 
@@ -102,7 +103,7 @@ def merge_fragment(tree, text: str, where: str = "xml"):
         )
     if fragment.find("uuid") is not None:
         raise ImageError("<uuid> is what tells the guest from others; it is derived, and kept", where)
-    _merge(tree, fragment, None)
+    _merge(tree, fragment, None, fits=(_equal,))
 
 
 def applied_text(desired) -> str:
@@ -146,13 +147,13 @@ def _set_record(tree, record: Record) -> None:
 def _say(record: Optional[Record]) -> Optional[str]:
     if record is None:
         return None
-    disks = ", ".join(f"{disk.id}={disk.volume}" + (f" ({disk.stamp})" if disk.stamp else "") for disk in record.disks)
+    disks = ", ".join(f"{disk.id}={disk.volume}" for disk in record.disks)
     version = "".join(f" {part}" for part in (record.version, record.release) if part)
     return f"{record.image}{version}, generation {record.generation}: {disks}"
 
 
-def _merge(live, wanted, applied) -> None:
-    """Give `live` the values of `wanted`, and take away what only `applied` has."""
+def _merge(live, wanted, applied, fits: tuple = ()) -> None:
+    """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see _pairs."""
     for key, value in wanted.items():
         if not _same(wanted, key, value, live, live.get(key)):
             live.set(key, value)
@@ -162,18 +163,32 @@ def _merge(live, wanted, applied) -> None:
     if xml.text(wanted) and not _same(wanted, None, xml.text(wanted), live, xml.text(live)):
         _set_text(live, wanted)
     olds = [] if applied is None else list(applied)
-    old_of = dict(_pairs(wanted, olds))
-    have_of = dict(_pairs(wanted, live))
+    old_of = dict(_pairs(wanted, olds, fits))
+    have_of = dict(_pairs(wanted, live, fits))
     kept = list(live)
     for index, child in enumerate(wanted):
         if index in have_of:
-            _merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None)
+            _merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
         else:
             live.append(deepcopy(child))
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
-    for _old, index in _pairs(dropped, others):
-        live.remove(others[index])
+    for old, index in _pairs(dropped, others):
+        _take_away(live, others[index], dropped[old])
+
+
+def _take_away(parent, node, applied) -> None:
+    """Remove an element that we applied: a device whole, of anything else only what we put into it."""
+    if parent.tag != "devices":
+        for key in applied.keys():
+            if key in node.keys() and _is_ours(key, node, applied):
+                del node.attrib[key]
+        children = list(node)
+        for old, index in _pairs(applied, children):
+            _take_away(node, children[index], applied[old])
+        if len(node) or node.keys():
+            return
+    parent.remove(node)
 
 
 def _is_ours(key: str, live, applied) -> bool:
@@ -189,7 +204,7 @@ def _set_text(live, wanted) -> None:
         live.text = wanted.text
 
 
-def _pairs(wanted, have) -> list[tuple[int, int]]:
+def _pairs(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
     """Return which child of `wanted` is which of `have`, as pairs of indices.
 
     Equal identities first; then a disk on the same file is the same under another name; then a child that leaves a
@@ -198,9 +213,9 @@ def _pairs(wanted, have) -> list[tuple[int, int]]:
     names = [_name(child) for child in wanted]
     free = {index: _name(child) for index, child in enumerate(have)}
     pairs: dict[int, int] = {}
-    for fits in (_equal, _same_file, _open):
+    for fit in fits or (_equal, _same_file, _open):
         for index, name in enumerate(names):
-            found = next((other for other, candidate in free.items() if index not in pairs and fits(name, candidate)), None)
+            found = next((other for other, candidate in free.items() if index not in pairs and fit(name, candidate)), None)
             if found is not None:
                 pairs[index] = found
                 del free[found]

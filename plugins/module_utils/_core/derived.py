@@ -81,7 +81,7 @@ def _drop_disk_addresses(merged) -> None:
 def _drop_firmware(merged, live, wanted) -> None:
     """A guest that is to start without UEFI has no loader of it."""
     system = merged.find("os")
-    if system is None or live.find("os").get("firmware") is None or system.get("firmware") is not None:
+    if system is None or live.find("os") is None or live.find("os").get("firmware") is None or system.get("firmware") is not None:
         return
     for tag in ("loader", "nvram", "firmware"):
         node = system.find(tag)
@@ -98,8 +98,9 @@ def _drop_audio(merged, wanted) -> None:
 
 def _follow_listen(merged, wanted) -> None:
     """The attribute listen and the element <listen> say the same, or libvirt refuses both."""
+    lives = {node.get("type"): node for node in reversed(merged.findall("devices/graphics"))}
     for graphics in wanted.findall("devices/graphics[@listen]"):
-        live = merged.find(f"devices/graphics[@type='{graphics.get('type')}']")
+        live = lives.get(graphics.get("type"))
         listen = None if live is None else live.find("listen[@type='address']")
         if graphics.find("listen") is None and listen is not None:
             listen.set("address", graphics.get("listen"))

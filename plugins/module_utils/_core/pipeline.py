@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from . import definition, domain, xml
+from . import claims, definition, domain, xml
 from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .host import Host
@@ -35,18 +35,26 @@ RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
 
 @dataclass(frozen=True)
 class Live:
-    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it."""
+    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it.
+
+    `active` is the XML that it runs with; `saved`: it has a managed save.
+    """
 
     name: str
     xml: str
     state: str
     autostart: bool
     persistent: bool = True
+    active: Optional[str] = None
+    saved: bool = False
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """All that was read of the world for one guest; `networks` maps the host's to whether they are active."""
+    """All that was read of the world for one guest.
+
+    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
+    """
 
     name: str
     guest: Guest
@@ -57,6 +65,7 @@ class Sighting:
     image: Optional[Image] = None
     verdict: Optional[Verdict] = None
     networks: dict[str, bool] = field(default_factory=dict)
+    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,25 +106,38 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
     live = sighting.live
-    record = read_record(xml.parse(live.xml, "live domain")) if live else None
+    tree = xml.parse(live.xml, "live domain") if live else None
+    record = read_record(tree) if live else None
     if live and record is None:
         raise ImageError(
             f"a domain of that name exists (state {live.state}) and was not made by virt.image; it is left as it is: "
             "give the guest another name"
         )
+    if live:
+        claims.refuse_foreign_record(record, tree)
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
     verdict = _keep_machine(sighting)
-    boot = sighting.image.boots[verdict.index]
     _check_networks(sighting)
-    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
+    storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
-    new_record = _record(sighting, storage, desired)
-    if live:
-        wanted = definition.redefine(desired, live.xml, new_record, absent)
-    else:
-        wanted = definition.define_new(desired, new_record)
-    return _plan_present(sighting, verdict, storage, wanted)
+    new_record = _record(sighting, storage, desired, record)
+    if not live:
+        claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
+        return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record), False)
+    claims.refuse_changed_disks(record, storage.volumes)
+    claims.refuse_moved_disks(record, tree, desired)
+    wanted = definition.redefine(desired, live.xml, new_record, absent)
+    stale = bool(live.active) and definition.needs_restart(
+        definition.redefine(desired, live.active, new_record, absent).changes
+    )
+    return _plan_present(sighting, verdict, storage, wanted, stale)
+
+
+def plan_volumes(sighting: Sighting, record: Optional[Record]) -> StoragePlan:
+    """Return the volumes of a guest and the steps to them; raise ImageError."""
+    boot = sighting.image.boots[sighting.verdict.index]
+    return plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
 
 
 def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
@@ -153,7 +175,8 @@ def _keep_machine(sighting: Sighting) -> Verdict:
     verdict = sighting.verdict
     if sighting.live is None or sighting.guest.machine:
         return verdict
-    machine = xml.parse(sighting.live.xml, "live domain").find("os/type").get("machine")
+    kind = xml.parse(sighting.live.xml, "live domain").find("os/type")
+    machine = None if kind is None else kind.get("machine")
     known = {
         name
         for guest in sighting.host.guests
@@ -194,31 +217,43 @@ def _adopt(live: Optional[Live], networks: tuple, derived: domain.Identity) -> d
     return domain.Identity(uuid, tuple(macs))
 
 
-def _record(sighting: Sighting, storage: StoragePlan, desired) -> Record:
+def _record(sighting: Sighting, storage: StoragePlan, desired, before: Optional[Record]) -> Record:
     image = sighting.image
+    disks = tuple(volume.recorded() for volume in storage.volumes)
+    ids = {disk.id for disk in disks}
+    # A scratch or system disk that left the image is the guest's still, until the guest goes.
+    left = tuple(disk for disk in (before.disks if before else ()) if disk.id not in ids and not disk.shared)
     return Record(
         image=image.name,
         version=image.version,
         release=image.release,
         generation=1,
-        disks=tuple(volume.recorded() for volume in storage.volumes),
+        disks=disks + left,
         applied=definition.applied_text(desired),
+        domain=desired.findtext("uuid"),
     )
 
 
-def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.Definition) -> Plan:
+def _plan_present(
+    sighting: Sighting, verdict: Verdict, storage: StoragePlan, wanted: definition.Definition, stale: bool
+) -> Plan:
+    """Return the plan for a guest that is to be; `stale`: it runs with another configuration."""
     guest, live = sighting.guest, sighting.live
     steps = list(storage.steps)
-    if wanted.changes:
+    if wanted.changes or not live.persistent:
         steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
     if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(sighting.name, guest.autostart))
-    running = bool(live and live.state in RUNNING)
     state = live.state if live else "shutoff"
+    if guest.state == "started" and live and live.saved and wanted.changes:
+        raise ImageError(
+            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
+            "start, or drop the saved state with virsh managedsave-remove"
+        )
     if guest.state == "started" and state not in UP:
         steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
         state = "running"
-    if guest.state == "stopped" and running:
+    if guest.state == "stopped" and state in RUNNING:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
         state = "shutoff"
     wait = guest.wait
@@ -236,7 +271,7 @@ def _plan_present(sighting, verdict, storage: StoragePlan, wanted: definition.De
         volumes=storage.volumes,
         was=live.state if live else "absent",
         state=state,
-        restart_required=running and state in UP and definition.needs_restart(wanted.changes),
+        restart_required=stale and state in UP,
     )
 
 
@@ -248,8 +283,11 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     if live.state in RUNNING:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
     # The record goes with the domain: while a volume is left, the next run still knows it.
-    steps.extend(plan_removal(record, guest.remove, sighting.world))
-    steps.append(UndefineDomain(sighting.name))
+    removal = plan_removal(record, guest.remove, sighting.world)
+    claims.refuse_taken(sighting.name, [step.path for step in removal], sighting.taken)
+    steps.extend(removal)
+    if live.persistent:
+        steps.append(UndefineDomain(sighting.name))
     change = definition.Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import xml
@@ -28,13 +28,14 @@ class RecordedDisk:
     volume: str
     path: str
     shared: bool
+    format: Optional[str] = None
     digest: Optional[str] = None
     stamp: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """The record of one guest; `applied` is the domain XML that we rendered last."""
+    """The record of the guest in the domain of that UUID; `applied` is the domain XML that we rendered last."""
 
     image: Optional[str]
     version: Optional[str]
@@ -42,6 +43,11 @@ class Record:
     generation: int
     disks: tuple[RecordedDisk, ...]
     applied: str
+    domain: Optional[str] = None
+
+    def without_stamps(self) -> Record:
+        """Return what has a meaning; a stamp only saves reading a file."""
+        return replace(self, disks=tuple(replace(disk, stamp=None) for disk in self.disks))
 
     def disk(self, disk_id: str) -> Optional[RecordedDisk]:
         """Return what is recorded of the disk, or None."""
@@ -66,6 +72,7 @@ def read_record(domain) -> Optional[Record]:
         generation=int(generation) if re.fullmatch("[0-9]{1,9}", generation) else 1,
         disks=tuple(_read_disk(disk) for disk in node.findall(f"{{{NAMESPACE}}}disk")),
         applied=node.findtext(f"{{{NAMESPACE}}}applied") or "",
+        domain=node.get("domain"),
     )
 
 
@@ -77,6 +84,7 @@ def _read_disk(node) -> RecordedDisk:
         volume=node.get("volume", ""),
         path=node.get("path", ""),
         shared=node.get("shared") == "yes",
+        format=node.get("format"),
         digest=node.get("sha256"),
         stamp=node.get("stamp"),
     )
@@ -95,6 +103,7 @@ def render_record(record: Record):
                 "volume": disk.volume,
                 "path": disk.path,
                 "shared": "yes" if disk.shared else None,
+                "format": disk.format,
                 "sha256": disk.digest,
                 "stamp": disk.stamp,
             },
@@ -108,6 +117,7 @@ def render_record(record: Record):
             "version": record.version,
             "release": record.release,
             "generation": record.generation,
+            "domain": record.domain,
         },
         *disks,
         # As text: elements would be found by every tool that looks for //disk in a domain.

@@ -25,6 +25,7 @@ class ImportBase:
     source_format: str
     format: str
     size: int
+    digest: str
     image: str
     label: str
 

@@ -96,6 +96,7 @@ def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, s
         format,
         base_format(format),
         source.size,
+        source.digest,
         source.image,
         source.label,
     )
@@ -164,7 +165,7 @@ class _Planner:
         capacity = max(self.asked, self.source.header.capacity)
         self._check_shrink(self.source.header.capacity, self.source.label)
         below = (Layer(base, base_format(self.disk.format)),)
-        found = self.world.file(self.path)
+        found = self._own_file()
         if found.header:
             if found.header.backing != base:
                 raise ImageError(
@@ -181,7 +182,7 @@ class _Planner:
         format = base_format(self.disk.format)
         capacity = max(self.asked, self.source.header.capacity)
         self._check_shrink(self.source.header.capacity, self.source.label)
-        found = self.world.file(self.path)
+        found = self._own_file()
         steps: list = []
         if found.header:
             if found.header.backing:
@@ -198,7 +199,7 @@ class _Planner:
 
     def _empty(self) -> tuple[Volume, list]:
         format = base_format(self.disk.format)
-        found = self.world.file(self.path)
+        found = self._own_file()
         if found.header:
             self._check_size(found.header)
             return self._volume(self.name, self.path, format, found.header.capacity, ()), []
@@ -214,6 +215,16 @@ class _Planner:
         return self._volume(self.name, self.path, format, self.asked, ()), [
             self._create(format, self.asked, None, found)
         ]
+
+    def _own_file(self) -> Found:
+        """Return the guest's own volume as it is; refuse to put an empty one in the place of lost data."""
+        found = self.world.file(self.path)
+        if found.header is None and self.recorded and not self.recorded.shared and self.disk.use != "scratch":
+            raise ImageError(
+                f"{self.disk.use} disk {self.disk.id} of this guest was {self.recorded.path}, and that is gone; bring "
+                "it back (is the pool's file system mounted?), or remove the guest and deploy it anew"
+            )
+        return found
 
     def _create(self, format: str, capacity: int, below: Optional[Layer], found: Found) -> CreateVolume:
         return CreateVolume(
@@ -260,13 +271,23 @@ class _Planner:
 
 
 def plan_removal(record: Record, remove: str, world: World) -> tuple:
-    """Return the steps that delete a guest's own volumes: system and scratch ones, and `all` the user's too."""
-    uses = REMOVED_USES[remove]
-    return tuple(
-        DeleteVolume(disk.pool, disk.volume, disk.path)
-        for disk in record.disks
-        if disk.use in uses and not disk.shared and (world.file(disk.path).header or world.file(disk.path).listed)
-    )
+    """Return the steps that delete a guest's own volumes: system and scratch ones, and `all` the user's too.
+
+    Raises ImageError for a volume that is not where its pool keeps volumes: a record is text that others can write.
+    """
+    steps = []
+    for disk in record.disks:
+        found = world.file(disk.path)
+        if disk.use not in REMOVED_USES[remove] or disk.shared or not (found.header or found.listed):
+            continue
+        pool = world.pools.get(disk.pool)
+        if pool is None or f"{pool.path}/{disk.volume}" != disk.path or "/" in disk.volume:
+            raise ImageError(
+                f"volume {disk.path} is not in pool {disk.pool} of this host, so it is not deleted; define the pool "
+                "again, or leave the volumes with remove: none"
+            )
+        steps.append(DeleteVolume(disk.pool, disk.volume, disk.path))
+    return tuple(steps)
 
 
 def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: str) -> StoragePlan:

@@ -74,7 +74,15 @@ class Volume:
     def recorded(self) -> RecordedDisk:
         """Return what the guest's record keeps of this volume."""
         return RecordedDisk(
-            self.disk, self.use, self.pool, self.name, self.path, self.shared, self.digest, self.stamp
+            self.disk,
+            self.use,
+            self.pool,
+            self.name,
+            self.path,
+            self.shared,
+            self.format,
+            self.digest,
+            self.stamp,
         )
 
 

@@ -13,6 +13,7 @@ from .._core.errors import ImageError
 from . import files
 from .connection import Connection, doing, state_of
 from .requirements import libvirt
+from .source import digests_of
 
 POLL_SECONDS = 0.2
 STOPPED = ("shutoff", "crashed")
@@ -28,14 +29,24 @@ def apply(plan_steps, connection: Connection):
         yield step
 
 
+def undo(taken, connection: Connection) -> None:
+    """Delete the volumes that steps made for a guest that could not be defined; bases stay, others may use them."""
+    for step in reversed(taken):
+        if isinstance(step, (steps.CreateVolume, steps.CopyVolume)):
+            _delete_volume(steps.DeleteVolume(step.pool, step.name, step.path), connection)
+
+
 def _import_base(step: steps.ImportBase, connection: Connection) -> None:
     with files.arriving(step.path, files.READ_ONLY) as part:
         if part is None:
             return
-        if step.format == step.source_format:
-            files.copy(step.source, part)
-        else:
-            files.convert(step.source, step.source_format, part, step.format)
+        files.copy(step.source, part)
+        # The name promises the content for good, to all guests that will use it.
+        digest = digests_of(part, ("sha256",))["sha256"]
+        if digest != step.digest:
+            raise ImageError(f"has the SHA-256 {digest} now, and had {step.digest} before; it changed", step.source)
+        if step.format != step.source_format:
+            files.convert(part, step.source_format, step.format)
     connection.refresh_pool(step.pool)
 
 
@@ -114,6 +125,8 @@ def _start(step: steps.StartDomain, connection: Connection) -> None:
 def _stop(step: steps.StopDomain, connection: Connection) -> None:
     domain = _domain(step.name, connection)
     with doing(f"stop domain {step.name}"):
+        if state_of(domain) == "pmsuspended":
+            domain.pMWakeup()
         if state_of(domain) == "paused":
             # A paused guest cannot hear that it is to shut down.
             domain.resume()
@@ -124,7 +137,7 @@ def _stop(step: steps.StopDomain, connection: Connection) -> None:
                 f"domain {step.name} did not stop within {step.timeout} s; it may lack ACPI and a guest agent, or be "
                 "busy. shutdown: {force: true} powers it off after the timeout"
             )
-        if state_of(domain) not in STOPPED:
+        if _state(domain) not in STOPPED:
             domain.destroy()
 
 
@@ -132,7 +145,7 @@ def _shut_down(domain, timeout: int) -> bool:
     """Ask a guest to stop, again each few seconds (one that boots may not hear it); return whether it did."""
     begun = time.monotonic()
     asked = None
-    while state_of(domain) not in STOPPED:
+    while _state(domain) not in STOPPED:
         now = time.monotonic()
         if now - begun >= timeout:
             return False
@@ -145,6 +158,16 @@ def _shut_down(domain, timeout: int) -> bool:
                 pass
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _state(domain) -> str:
+    """Return a domain's state; one that was not persistent is gone when it stops."""
+    try:
+        return state_of(domain)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return "shutoff"
+        raise
 
 
 def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
@@ -162,6 +185,8 @@ def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
             if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
                 raise
             # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
             domain.undefine()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.pipeline import Live
+from .._core.pipeline import RUNNING, Live
 from .requirements import libvirt
 
 STATES = {
@@ -50,11 +50,15 @@ class Connection:
         try:
             self.link = libvirt.open(uri)
         except libvirt.libvirtError as error:
-            raise ImageError(
-                f"cannot connect to {uri}: {error.get_error_message()}; is libvirt's daemon running, and may this "
-                "user connect? Try: systemctl start libvirtd (where no init system runs: libvirtd -d), or the role "
-                "virt.image.hypervisor"
-            ) from None
+            raise ImageError(f"cannot connect to {uri}: {error.get_error_message()}{self._hint()}") from None
+
+    def _hint(self) -> str:
+        if not self.is_local:
+            return "; is the host there, with libvirt's daemon running, and may this user connect?"
+        return (
+            "; is libvirt's daemon running, and may this user connect? Try: systemctl start libvirtd (where no init "
+            "system runs: libvirtd -d), or the role virt.image.hypervisor"
+        )
 
     def __enter__(self) -> Connection:
         return self
@@ -169,13 +173,40 @@ class Connection:
         if domain is None:
             return None
         with doing(f"read domain {name}"):
+            state, flags = state_of(domain), libvirt.VIR_DOMAIN_XML_SECURE
             return Live(
                 name=name,
-                xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE),
-                state=state_of(domain),
+                xml=domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE),
+                state=state,
                 autostart=bool(domain.autostart()),
                 persistent=bool(domain.isPersistent()),
+                active=domain.XMLDesc(flags) if state in RUNNING else None,
+                saved=state == "shutoff" and self._is_saved(domain),
             )
+
+    def _is_saved(self, domain) -> bool:
+        try:
+            return bool(domain.hasManagedSaveImage())
+        except libvirt.libvirtError:
+            # Drivers that cannot save do not know the question.
+            return False
+
+    def disks(self) -> dict[str, tuple[str, ...]]:
+        """Return the files that are disks of domains, each with the names of those that have it."""
+        found: dict[str, tuple[str, ...]] = {}
+        with doing("list the domains"):
+            for domain in self.link.listAllDomains():
+                try:
+                    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+                except libvirt.libvirtError as error:
+                    # It went while we listed.
+                    if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                        continue
+                    raise
+                for source in xml.parse(text, domain.name()).findall("devices/disk/source[@file]"):
+                    path = source.get("file")
+                    found[path] = (*found.get(path, ()), domain.name())
+        return found
 
     def define(self, name: str, domain_xml: str) -> None:
         with doing(f"define domain {name}"):

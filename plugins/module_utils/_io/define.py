@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 from .._core import definition, xml
@@ -58,7 +59,14 @@ def _name(said: Optional[str], tree) -> str:
 def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
     if live is None:
         return Plan(name=name)
-    steps = ((stop,) if live.state in RUNNING else ()) + (UndefineDomain(name),)
+    record = read_record(xml.parse(live.xml, "live domain"))
+    if record and record.disks:
+        raise ImageError(
+            f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
+            "removes both"
+        )
+    steps = (stop,) if live.state in RUNNING else ()
+    steps += (UndefineDomain(name),) if live.persistent else ()
     return Plan(
         name=name,
         steps=steps,
@@ -77,7 +85,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
     if tree is not None:
         wanted = _definition(tree, live, params["adopt"])
         changes = wanted.changes
-        if changes:
+        if changes or not live.persistent:
             after = wanted.xml
             steps.append(DefineDomain(name, wanted.xml, new=live is None))
     if params["autostart"] is not None and params["autostart"] != bool(live and live.autostart):
@@ -99,11 +107,24 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
         after=after,
         was=live.state if live else "absent",
         state=state,
-        restart_required=running and state in UP and definition.needs_restart(changes),
+        restart_required=state in UP and _is_stale(tree, live),
     )
 
 
+def _is_stale(tree, live: Optional[Live]) -> bool:
+    """Return whether a running domain runs with another configuration than the wanted one."""
+    if tree is None or live is None or not live.active:
+        return False
+    return definition.needs_restart(_definition(tree, replace(live, xml=live.active), adopt=True).changes)
+
+
 def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definition:
+    uuid = (tree.findtext("uuid") or "").strip().lower()
+    if live and uuid and uuid != xml.parse(live.xml, "live domain").findtext("uuid"):
+        raise ImageError(
+            f"<uuid> is {uuid}, and domain {live.name} has another; it tells one domain from another and cannot change",
+            "xml",
+        )
     kept = read_record(xml.parse(live.xml, "live domain")) if live else None
     if live and kept is None and not adopt:
         raise ImageError(
@@ -111,7 +132,7 @@ def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definitio
         )
     applied = definition.applied_text(tree)
     if kept:
-        record = Record(kept.image, kept.version, kept.release, kept.generation, kept.disks, applied)
+        record = replace(kept, applied=applied)
     else:
         record = Record(None, None, None, 1, (), applied)
     if live is None:

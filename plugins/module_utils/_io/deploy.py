@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from .._core import claims, xml
 from .._core.errors import ImageError, Problems
 from .._core.guest import parse_guest
-from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_guest
-from .._core.steps import CopyVolume, CreateVolume, DeleteVolume, ImportBase
-from .._core.volume import REMOVED_USES
+from .._core.names import name_mistake
+from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes
+from .._core.record import read_record
+from .._core.steps import DeleteVolume, ImportBase
+from .._core.volume import REMOVED_USES, pool_of, volume_names
 from .connection import Connection
 from .module import Outcome, describe, describe_volume
 from .survey import Survey
-
-STORAGE_STEPS = (ImportBase, CopyVolume, CreateVolume)
 
 
 def guests(params: dict, connection: Connection) -> Outcome:
@@ -24,7 +23,8 @@ def guests(params: dict, connection: Connection) -> Outcome:
     asked, wrong = [], Problems()
     for index, options in enumerate(params["guests"]):
         try:
-            asked.append(parse_guest(options, options.get("name") or f"guests[{index}]"))
+            named = options.get("name") and not name_mistake(options["name"])
+            asked.append(parse_guest(options, options["name"] if named else f"guests[{index}]"))
         except ImageError as error:
             wrong.extend(error)
     sightings, problems = Survey(connection, params["_deliveries"]).all(asked)
@@ -39,30 +39,35 @@ def guests(params: dict, connection: Connection) -> Outcome:
 
 
 def storage(params: dict, connection: Connection) -> Outcome:
-    """Plan the volumes of one guest, through the same plan as the whole guest's."""
+    """Plan the volumes of one guest, as they are planned for the whole guest."""
     options = {key: value for key, value in params.items() if key not in ("uri", "state")}
-    survey = Survey(connection)
-    sighting = survey.guest(parse_guest({**options, "state": "present"}))
-    if params["state"] == "absent":
-        plan = _removal(sighting, params["remove"])
-    else:
-        whole = plan_guest(sighting)
-        plan = replace(
-            whole,
-            steps=tuple(step for step in whole.steps if isinstance(step, STORAGE_STEPS)),
-            waits=(),
-            before="",
-            after="",
-            was="present" if sighting.live else "absent",
-            state="present",
-        )
+    sighting = Survey(connection).guest(parse_guest({**options, "state": "present"}))
+    plan = _removal(sighting, params["remove"]) if params["state"] == "absent" else _volumes(sighting)
     return Outcome(
         plans=[plan],
         warnings=sighting.image.warnings,
-        report=lambda _done: {
+        report=lambda done: {
             "volumes": [describe_volume(volume) for volume in plan.volumes],
-            "actions": [str(step) for step in plan.steps],
+            "actions": describe(done[0])["actions"],
         },
+    )
+
+
+def _volumes(sighting: Sighting) -> Plan:
+    record = read_record(xml.parse(sighting.live.xml, "live domain")) if sighting.live else None
+    storage_plan = plan_volumes(sighting, record)
+    if record:
+        claims.refuse_changed_disks(record, storage_plan.volumes)
+    else:
+        paths = [volume.path for volume in storage_plan.volumes if not volume.shared]
+        claims.refuse_taken(sighting.name, paths, sighting.taken)
+    return Plan(
+        name=sighting.name,
+        steps=storage_plan.steps,
+        volumes=storage_plan.volumes,
+        was="present" if sighting.live else "absent",
+        state="present",
+        verdict=sighting.verdict,
     )
 
 
@@ -73,14 +78,17 @@ def _removal(sighting: Sighting, remove: str) -> Plan:
         raise ImageError(
             f"guest {sighting.name} {running} and needs its volumes; the guests module with state: absent removes both"
         )
-    whole = plan_guest(sighting)
-    uses = REMOVED_USES[remove]
-    steps = tuple(
-        DeleteVolume(volume.pool, volume.name, volume.path)
-        for volume in whole.volumes
-        if volume.use in uses and not volume.shared and sighting.world.file(volume.path).header
-    )
-    return Plan(name=sighting.name, steps=steps, was="present")
+    boot = sighting.image.boots[sighting.verdict.index]
+    disks = [disk for disk in sighting.image.disks_of(boot) if disk.format != "iso"]
+    names = volume_names(sighting.name, sighting.image.disks_of(boot), sighting.guest.clone)
+    steps = []
+    for disk in disks:
+        pool = sighting.world.pools[pool_of(sighting.guest, disk)]
+        step = DeleteVolume(pool.name, names[disk.id], f"{pool.path}/{names[disk.id]}")
+        if disk.use in REMOVED_USES[remove] and sighting.world.file(step.path).header:
+            steps.append(step)
+    claims.refuse_taken(sighting.name, [step.path for step in steps], sighting.taken)
+    return Plan(name=sighting.name, steps=tuple(steps), was="present")
 
 
 def _missing(plans: list[Plan]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import subprocess
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from .._core.errors import ImageError
 CHUNK = 8 * 1024 * 1024
 READ_ONLY, PRIVATE = 0o444, 0o600
 CONVERT_SECONDS = 3600
+WITH_BACKING = ("qcow", "qcow2", "vmdk")
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def arriving(path: str, mode: int):
 def _locked(part: str):
     """Hold the lock of a file that is being written, and empty it."""
     while True:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE), "r+b") as file:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Whoever held it before may have renamed or removed it; then the name is another file's, or free.
             if _is_at(file, part):
@@ -85,10 +87,19 @@ def _opened(source: str):
         raise ImageError(f"cannot read: {error.strerror}", source) from None
 
 
-def convert(source: str, source_format: str, target: str, target_format: str) -> None:
-    """Convert a disk file; both formats are said, so that nothing is probed."""
-    command = ["qemu-img", "convert", "-f", source_format, "-O", target_format, source, target]
-    _qemu_img(command, f"convert {source} from {source_format} to {target_format}")
+def convert(path: str, source_format: str, target_format: str) -> None:
+    """Convert a disk file in its place; both formats are said, so that nothing is probed."""
+    converted = f"{path}.{target_format}"
+    # A second wall behind our own look at the header: no file is opened but this one.
+    source = {"driver": source_format, "file": {"driver": "file", "filename": path}}
+    if source_format in WITH_BACKING:
+        source["backing"] = None
+    try:
+        command = ["qemu-img", "convert", "-O", target_format, f"json:{json.dumps(source)}", converted]
+        _qemu_img(command, f"convert {path} from {source_format} to {target_format}")
+        os.replace(converted, path)
+    finally:
+        _remove(converted)
 
 
 def grow(path: str, format: str, capacity: int) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from dataclasses import dataclass, field
 
@@ -14,8 +15,9 @@ from ansible.module_utils.basic import AnsibleModule
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.pipeline import Plan
+from .._core.steps import ImportBase
 from .._core.values import to_plain
-from .apply import apply
+from .apply import apply, undo
 from .connection import Connection
 from .requirements import require
 from .wait import wait_for
@@ -88,25 +90,37 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
 
 def _apply(plans: list[Plan], connection) -> list[Done]:
     """Carry out all plans; a guest that fails does not hold up the others, and waiting comes last, for all at once."""
-    done = []
-    for plan in plans:
-        taken: list = []
-        one = Done(plan, (), plan.state)
-        try:
-            taken.extend(apply(plan.steps, connection))
-        except ImageError as error:
-            one.error = str(error)
-            live = connection.live(plan.name)
-            one.state = live.state if live else "absent"
-        one.steps = tuple(taken)
-        done.append(one)
+    broken: dict[str, str] = {}
+    done = [_apply_one(plan, connection, broken) for plan in plans]
+    begun = time.monotonic()
     for one in done:
         for step in () if one.error else one.plan.waits:
             try:
-                one.addresses = tuple(wait_for(step, connection))
+                one.addresses = tuple(wait_for(step, connection, begun))
             except ImageError as error:
                 one.error = str(error)
     return done
+
+
+def _apply_one(plan: Plan, connection, broken: dict[str, str]) -> Done:
+    """Carry out one plan; `broken` maps the base volumes that could not be brought to the reason."""
+    needed = [layer.path for volume in plan.volumes for layer in volume.layers if layer.path in broken]
+    if needed:
+        return Done(plan, (), plan.was, error=broken[needed[0]])
+    taken: list = []
+    try:
+        for step in apply(plan.steps, connection):
+            taken.append(step)
+    except ImageError as error:
+        failed = plan.steps[len(taken)]
+        if isinstance(failed, ImportBase):
+            broken[failed.path] = str(error)
+        if plan.was == "absent" and connection.find_domain(plan.name) is None:
+            undo(taken, connection)
+            taken = [step for step in taken if isinstance(step, ImportBase)]
+        live = connection.live(plan.name)
+        return Done(plan, tuple(taken), live.state if live else "absent", error=str(error))
+    return Done(plan, tuple(taken), plan.state)
 
 
 def describe(done: Done) -> dict:

@@ -92,7 +92,8 @@ SHAPE = {
     "graphics": {"type": "dict", "options": GRAPHICS},
     **PLACE,
     **UNLISTED_FEATURES,
-    "xml": {"type": "str"},
+    # It may hold passwords.
+    "xml": {"type": "str", "no_log": True},
 }
 
 GUEST = {
@@ -128,7 +129,8 @@ STORAGE = {
 DOMAIN = {
     **URI,
     "name": {"type": "str"},
-    "xml": {"type": "str"},
+    # It may hold passwords.
+    "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": list(guest.STATES), "default": "present"},

@@ -41,7 +41,7 @@ class Folder:
     def descriptor(self) -> bytes:
         """Return the descriptor's bytes; raise ImageError where it cannot be read."""
         try:
-            with _opened(self.path, "the descriptor") as file:
+            with opened(self.path, "the descriptor") as file:
                 return file.read(xml.MAX_BYTES + 1)
         except OSError as error:
             raise ImageError(f"cannot read the descriptor: {error.strerror}", self.path) from None
@@ -56,7 +56,7 @@ class Folder:
         if os.path.commonpath([root, path]) != root:
             raise ImageError(f"{name} leads to {path}, out of the descriptor's folder; put the file there", self.path)
         try:
-            with _opened(path, name) as file:
+            with opened(path, name) as file:
                 status = os.fstat(file.fileno())
                 header = read_header(file.read(HEADER_BYTES), status.st_size, path)
         except FileNotFoundError:
@@ -68,20 +68,16 @@ class Folder:
     def digest(self, file: File, checksums: dict[str, str]) -> str:
         """Return the file's SHA-256 in hex; raise ImageError where the descriptor's checksums are not its own."""
         kinds = {"sha256", *checksums}
-        hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
-        with open(file.path, "rb", buffering=0) as opened:
-            while block := opened.read(CHUNK):
-                for one in hashes.values():
-                    one.update(block)
+        digests = digests_of(file.path, kinds)
         for kind, told in checksums.items():
-            found = hashes[kind].hexdigest()
+            found = digests[kind]
             if found != told:
                 raise ImageError(
                     f"{file.label} has the {kind} checksum {found}, and the descriptor says {told}; it is not the file "
                     "that the descriptor was written for",
                     self.path,
                 )
-        return hashes["sha256"].hexdigest()
+        return digests["sha256"]
 
 
 class Delivery:
@@ -108,13 +104,23 @@ class Delivery:
         return file.digest
 
 
-def _opened(path: str, what: str):
+def opened(path: str, what: str):
     """Open a plain file; anything else is refused (a FIFO would hold us up until its writer comes)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ImageError(f"{what} is no plain file", path)
     return os.fdopen(descriptor, "rb")
+
+
+def digests_of(path: str, kinds) -> dict[str, str]:
+    """Return the digests of a file's content in hex, in one reading."""
+    hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(CHUNK):
+            for one in hashes.values():
+                one.update(block)
+    return {kind: one.hexdigest() for kind, one in hashes.items()}
 
 
 def stamp_of(status: os.stat_result) -> str:

@@ -25,13 +25,15 @@ from .._core.volume import (
     Pool,
     Source,
     World,
+    base_format,
     base_name,
     boot_file_key,
+    own_format,
     pool_of,
     volume_names,
 )
 from .connection import Connection
-from .source import Delivery, Folder
+from .source import Delivery, File, Folder, opened
 
 # The types whose volumes are files in a folder that this machine sees.
 FOLDER_POOLS = ("dir", "fs", "netfs")
@@ -48,6 +50,7 @@ class Survey:
         self.pool = lru_cache(maxsize=None)(self._pool)
         self._listed = lru_cache(maxsize=None)(connection.volume_names)
         self._networks = lru_cache(maxsize=None)(connection.networks)
+        self._taken = lru_cache(maxsize=None)(connection.disks)
         self._sources: dict = {}
 
     def all(self, guests) -> tuple[list[Sighting], Problems]:
@@ -83,6 +86,8 @@ class Survey:
             image=image,
             verdict=verdict,
             networks={} if guest.state == "absent" else self._networks(),
+            # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
+            taken={} if live and guest.state != "absent" else self._taken(),
         )
 
     def folder(self, path: str):
@@ -123,7 +128,7 @@ class Survey:
         for disk in image.disks_of(boot):
             pool = pools.setdefault(pool_of(guest, disk), self.pool(pool_of(guest, disk)))
             own = names[disk.id]
-            self._look(found, pool, own)
+            self._look(found, pool, own, own_format(disk, guest.clone))
             # A user's or scratch disk that exists stays as it is; its first content is of no interest any more.
             wanted = disk.use == "system" or disk.format == "iso" or not found[f"{pool.path}/{own}"].header
             if disk.file and wanted:
@@ -131,7 +136,7 @@ class Survey:
                 source = self._source(guest.image, disk.file, disk.checksums, disk.format, pool, recorded)
                 if source:
                     sources[disk.id] = source
-                    self._look(found, pool, base_name(source.digest, disk.format))
+                    self._look(found, pool, base_name(source.digest, disk.format), base_format(disk.format))
         for tag in BOOT_FILES:
             file = getattr(boot, tag)
             if file:
@@ -139,7 +144,7 @@ class Survey:
                 if source is None:
                     raise ImageError(f"<{tag}> {file} is not there", self.folder(guest.image).path)
                 sources[boot_file_key(tag)] = source
-                self._look(found, pools[guest.pool], base_name(source.digest, "boot"))
+                self._look(found, pools[guest.pool], base_name(source.digest, "boot"), "boot")
         return World(pools, sources, found)
 
     def _source(self, image: str, name: str, checksums, format: str, pool: Pool, recorded: Optional[RecordedDisk]):
@@ -148,61 +153,63 @@ class Survey:
         It is not read where its digest is known: from the descriptor if the pool has that base, or from the record
         if the file has not changed since.
         """
-        key = (image, name, pool.name)
-        if key not in self._sources:
-            self._sources[key] = self._read_source(image, name, checksums, format, pool, recorded)
-        return self._sources[key]
-
-    def _read_source(self, image: str, name: str, checksums, format: str, pool: Pool, recorded) -> Optional[Source]:
-        folder = self.folder(image)
-        file = folder.file(name)
+        file = self.folder(image).file(name)
         if file is None:
             return self._source_gone(image, name, checksums, format, pool, recorded)
+        key = (image, name, pool.name)
+        if key not in self._sources:
+            digest = self._digest(image, file, checksums, format, pool, recorded)
+            self._sources[key] = Source(file.path, name, file.size, file.stamp, digest, file.header, image)
+        return self._sources[key]
+
+    def _digest(self, image: str, file: File, checksums, format: str, pool: Pool, recorded) -> str:
         known = checksums.get("sha256")
-        if known and not self._has_base(pool, known, format):
-            known = None
-        if not known and recorded and file.stamp and recorded.stamp == file.stamp and self._has_base(pool, recorded.digest, format):
-            known = recorded.digest
-        digest = known or folder.digest(file, checksums)
-        return Source(file.path, name, file.size, file.stamp, digest, file.header, image)
+        if known and self._has_base(pool, known, format):
+            return known
+        unchanged = recorded and file.stamp and recorded.stamp == file.stamp
+        if unchanged and self._has_base(pool, recorded.digest, format):
+            return recorded.digest
+        return self.folder(image).digest(file, checksums)
 
     def _source_gone(self, image: str, name: str, checksums, format: str, pool: Pool, recorded) -> Optional[Source]:
         """Return what the pool has of a file that is no longer beside the descriptor, or None."""
         digest = checksums.get("sha256") or (recorded.digest if recorded else None)
         if not digest or not self._has_base(pool, digest, format):
             return None
-        base = _header(f"{pool.path}/{base_name(digest, format)}")
+        base = _header(f"{pool.path}/{base_name(digest, format)}", base_format(format))
         return Source(None, name, 0, recorded.stamp if recorded else None, digest, Header(format, base.capacity), image)
 
     def _has_base(self, pool: Pool, digest: Optional[str], format: str) -> bool:
         return bool(digest) and os.path.isfile(f"{pool.path}/{base_name(digest, format)}")
 
-    def _look(self, found: dict, pool: Pool, name: str) -> None:
+    def _look(self, found: dict, pool: Pool, name: str, format: str) -> None:
         path = f"{pool.path}/{name}"
         if path not in found:
-            found[path] = Found(_header(path), name in self._listed(pool.name))
+            found[path] = Found(_header(path, format), name in self._listed(pool.name))
 
     def _left(self, record: Optional[Record]) -> World:
         """Return what is left of a guest that is to go."""
-        found: dict = {}
+        found, pools = {}, {}
         for disk in record.disks if record else ():
-            header = _header(disk.path)
-            found[disk.path] = Found(header, header is None and self._is_listed(disk))
-        return World({}, {}, found)
-
-    def _is_listed(self, disk: RecordedDisk) -> bool:
-        try:
-            return disk.volume in self._listed(disk.pool)
-        except ImageError:
-            # A pool that is gone lists nothing; that is no reason to keep its guests.
-            return False
+            try:
+                pools[disk.pool] = self.pool(disk.pool)
+                listed = disk.volume in self._listed(disk.pool)
+            except ImageError:
+                # A pool that is gone lists nothing; that alone is no reason to keep its guests.
+                listed = False
+            found[disk.path] = Found(Header("raw", 0) if os.path.lexists(disk.path) else None, listed)
+        return World(pools, {}, found)
 
 
-def _header(path: str) -> Optional[Header]:
-    """Return the header of a volume's file, or None where there is none."""
+def _header(path: str, format: str) -> Optional[Header]:
+    """Return the header of a volume's file that has that format, or None where there is none.
+
+    The bytes of a raw disk are its guest's, who can write any header there: they are not read.
+    """
     try:
-        with open(path, "rb") as file:
-            return read_header(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size, path)
+        with opened(path, "the volume") as file:
+            size = os.fstat(file.fileno()).st_size
+            return read_header(file.read(HEADER_BYTES), size, path) if format == "qcow2" else Header(format, size)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -10,19 +10,25 @@ import time
 from .._core.errors import ImageError
 from .._core.pipeline import UP
 from .._core.steps import WaitForGuest
-from .connection import Connection, state_of
+from .connection import Connection, doing, state_of
 from .requirements import libvirt
 
 POLL_SECONDS = 0.25
+AGENT_SECONDS = 5
 LOOPBACK = ("127.", "::1", "fe80:")
 
 
-def wait_for(step: WaitForGuest, connection: Connection) -> list[str]:
-    """Return the guest's addresses when all that is waited for has come; raise ImageError after the timeout."""
-    deadline = time.monotonic() + step.timeout
+def wait_for(step: WaitForGuest, connection: Connection, begun: float) -> list[str]:
+    """Return the guest's addresses when all that is waited for has come.
+
+    Raises ImageError when the timeout has passed since `begun` (of time.monotonic()), or the guest stops.
+    """
     domain = connection.find_domain(step.name)
+    if domain and (step.agent or step.address):
+        _bound_agent(domain)
     while True:
-        state = state_of(domain) if domain else "undefined"
+        with doing(f"wait for domain {step.name}"):
+            state = state_of(domain) if domain else "undefined"
         if state not in UP:
             raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
         missing = []
@@ -33,9 +39,18 @@ def wait_for(step: WaitForGuest, connection: Connection) -> list[str]:
             missing.append("it has no address")
         if not missing:
             return found
-        if time.monotonic() > deadline:
+        if time.monotonic() - begun > step.timeout:
             raise ImageError(f"after {step.timeout} s {' and '.join(missing)}")
         time.sleep(POLL_SECONDS)
+
+
+def _bound_agent(domain) -> None:
+    """Let an agent that hangs, or means ill, hold us up for some seconds only; by default it is for ever."""
+    try:
+        domain.agentSetResponseTimeout(AGENT_SECONDS)
+    except libvirt.libvirtError:
+        # Drivers without agents.
+        return
 
 
 def addresses(domain) -> list[str]:

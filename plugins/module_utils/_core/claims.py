@@ -1,0 +1,74 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a disk is: what is refused before a plan touches the volumes of a guest."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .errors import ImageError
+from .record import Record
+from .volume import Volume
+
+
+def refuse_foreign_record(record: Record, live) -> None:
+    """Refuse a record that came with another domain's XML: its volumes are the other's."""
+    uuid = (live.findtext("uuid") or "").strip()
+    if record.domain and uuid and record.domain != uuid:
+        raise ImageError(
+            f"its record is that of domain {record.domain}, and it is {uuid}: a clone, whose volumes are not in it; "
+            "remove the record from its metadata (virsh metadata --uri urn:virt-image:record:1 --remove) to keep it "
+            "by hand"
+        )
+
+
+def refuse_changed_disks(record: Record, volumes: tuple[Volume, ...]) -> None:
+    """Refuse what would lose a disk that the guest has, or give it another meaning."""
+    now = {volume.disk: volume for volume in volumes}
+    for disk in record.disks:
+        volume = now.get(disk.id)
+        if disk.shared:
+            continue
+        if volume is None and disk.use == "user":
+            raise ImageError(
+                f"user disk {disk.id} ({disk.path}) is no longer in the image; it is not taken from the guest: keep it "
+                "in the descriptor, or remove the guest first"
+            )
+        if volume is not None and disk.format and disk.format != volume.format:
+            # Its bytes are the guest's: read as another format they could name any file of the host.
+            raise ImageError(
+                f"disk {disk.id} ({disk.path}) is {disk.format}, and {volume.format} is asked for; an existing volume "
+                "is not converted"
+            )
+
+
+def refuse_moved_disks(record: Record, live, desired) -> None:
+    """Refuse to turn a disk back from a file that someone else put under it: what was written since is in that file."""
+    recorded = {disk.path for disk in record.disks}
+    sources = {_target(disk): _file(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
+    for disk in desired.findall("devices/disk"):
+        found, wanted = sources.get(_target(disk)), _file(disk)
+        if found and wanted in recorded and found != wanted and found not in recorded:
+            raise ImageError(
+                f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first, with "
+                "virsh blockcommit --active --pivot, say"
+            )
+
+
+def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:
+    """Refuse volumes that are disks of other domains; `taken` maps a path to the domains that have it."""
+    for path in paths:
+        others = [other for other in taken.get(path, ()) if other != name]
+        if others:
+            raise ImageError(f"{path} is a disk of domain {others[0]} too; two guests do not share what they write")
+
+
+def _target(disk) -> Optional[str]:
+    target = disk.find("target")
+    return None if target is None else target.get("dev")
+
+
+def _file(disk) -> Optional[str]:
+    source = disk.find("source")
+    return None if source is None else source.get("file")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stand-in for libvirt over real folders, which remembers what it is told; and the image that its guests have."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Live
+from ansible_collections.virt.image.plugins.module_utils._core.steps import (
+    CreateVolume,
+    DefineDomain,
+    DeleteVolume,
+    ImportBase,
+)
+from ansible_collections.virt.image.plugins.module_utils._io import deploy, options
+from ansible_collections.virt.image.tests.unit.support import text
+
+MIB = 2**20
+IMAGE = """<image><name>web</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest>
+<drive disk="root"/><drive disk="data"/><drive disk="tmp"/></boot><devices><memory>131072</memory>{}</devices></domain>
+<storage><disk id="root" file="root.raw"/><disk id="data" file="data.raw" use="user" size="1"/>
+<disk id="tmp" use="scratch" size="1"/></storage></image>"""
+
+
+class Libvirt:
+    """Stands in for a connection."""
+
+    uri, is_local, is_session = "qemu:///system", True, False
+
+    def __init__(self, folder):
+        self.folder, self.image = folder / "pool", folder / "image"
+        self.domains, self.nets, self.kind = {}, {"default": True}, "dir"
+        self.folder.mkdir()
+        self.image.mkdir()
+        (self.image / "image.xml").write_text(IMAGE.format("<interface/>"))
+        (self.image / "root.raw").write_bytes(b"root".ljust(MIB, b"\0"))
+
+    def capabilities(self):
+        return text("capabilities/qemu.xml")
+
+    def hostname(self):
+        return "host"
+
+    def networks(self):
+        return self.nets
+
+    def pool_tree(self, name):
+        if name != "default":
+            raise ImageError(f"pool {name} does not exist; this host has default")
+        return xml.parse(f"<pool type='{self.kind}'><target><path>{self.folder}</path></target></pool>", "pool")
+
+    def volume_names(self, _pool):
+        return set(os.listdir(self.folder))
+
+    def live(self, name):
+        return self.domains.get(name)
+
+    def disks(self):
+        found = {}
+        for name, domain in self.domains.items():
+            for source in xml.parse(domain.xml, name).findall("devices/disk/source[@file]"):
+                found[source.get("file")] = (*found.get(source.get("file"), ()), name)
+        return found
+
+
+def overlay(step):
+    """Return the head of a qcow2 overlay."""
+    backing = step.backing_path.encode()
+    head = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 200, len(backing), 16, step.capacity).ljust(200, b"\0")
+    return head + backing
+
+
+def perform(plans, libvirt):
+    """Do what the steps of plans say, and return them as lines."""
+    for step in (step for plan in plans for step in plan.steps):
+        if isinstance(step, ImportBase):
+            with open(step.source, "rb") as source, open(step.path, "wb") as base:
+                base.write(source.read())
+        elif isinstance(step, CreateVolume):
+            with open(step.path, "wb") as volume:
+                volume.write(overlay(step) if step.backing_path else b"")
+                volume.truncate(step.capacity if step.format == "raw" else 4096)
+        elif isinstance(step, DeleteVolume):
+            os.unlink(step.path)
+        elif isinstance(step, DefineDomain):
+            libvirt.domains[step.name] = Live(step.name, step.xml, "shutoff", False)
+    return [str(step) for plan in plans for step in plan.steps]
+
+
+def guests(libvirt, *asked):
+    """Return the plans for guests of the image beside the pool."""
+    image = str(libvirt.image / "image.xml")
+    asked = [{"image": image, "state": "present", **options_} for options_ in asked]
+    return deploy.guests({"guests": asked, "_deliveries": []}, libvirt).plans
+
+
+def storage(libvirt, **asked):
+    """Return the plans of the storage module."""
+    image = str(libvirt.image / "image.xml")
+    params = {key: option.get("default") for key, option in options.STORAGE.items()}
+    return deploy.storage({**params, "image": image, **asked}, libvirt).plans

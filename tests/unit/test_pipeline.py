@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of one guest: the steps for each state, and for what has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Live, plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.steps import DeleteVolume, StartDomain
+from ansible_collections.virt.image.tests.unit.sightings import DISKS, DRIVES, files_of, made, sighting
+from ansible_collections.virt.image.tests.unit.support import image, message
+
+
+def again(live=None, **options):
+    """Return the plan for a guest that was made (as `live`, or with no options) and is asked for."""
+    return plan_guest(sighting(live=live or made(), files=files_of("web1"), **options))
+
+
+def words(plan):
+    return [str(step) for step in plan.steps]
+
+
+def test_a_new_guest():
+    plan = plan_guest(sighting(state="started", autostart=True, wait={"agent": True}))
+    assert words(plan) == [
+        f"import root.raw (50 MiB) into pool default as sha256-{'a' * 64}.raw",
+        "create overlay web1-root.qcow2 in pool default",
+        "create empty 10 MiB volume web1-data.raw in pool default",
+        "define domain web1",
+        "set autostart of domain web1 on",
+        "start domain web1",
+    ]
+    assert [str(step) for step in plan.waits] == ["wait for guest web1"]
+    assert (plan.was, plan.state, plan.restart_required) == ("absent", "running", False)
+
+
+def test_nothing_to_do():
+    plan = again()
+    assert (plan.steps, plan.changes, plan.before) == ((), (), plan.after)
+
+
+@pytest.mark.parametrize(
+    "was, asked, steps, after",
+    [
+        ("shutoff", "present", [], "shutoff"),
+        ("running", "present", [], "running"),
+        ("shutoff", "started", ["start domain web1"], "running"),
+        ("crashed", "started", ["start domain web1"], "running"),
+        ("running", "started", [], "running"),
+        # Xen's name of a running guest that waits for something.
+        ("blocked", "started", [], "blocked"),
+        ("paused", "started", ["resume domain web1"], "running"),
+        ("pmsuspended", "started", ["resume domain web1"], "running"),
+        ("shutoff", "stopped", [], "shutoff"),
+        ("crashed", "stopped", [], "crashed"),
+        ("running", "stopped", ["stop domain web1"], "shutoff"),
+        ("blocked", "stopped", ["stop domain web1"], "shutoff"),
+        ("paused", "stopped", ["stop domain web1"], "shutoff"),
+        ("shutoff", "absent", ["delete volume web1-root.qcow2 of pool default", "undefine domain web1"], "absent"),
+        (
+            "running",
+            "absent",
+            ["stop domain web1", "delete volume web1-root.qcow2 of pool default", "undefine domain web1"],
+            "absent",
+        ),
+    ],
+)
+def test_state(was, asked, steps, after):
+    plan = again(made(state=was), state=asked)
+    assert (words(plan), plan.was, plan.state) == (steps, was, after)
+
+
+@pytest.mark.parametrize(
+    "had, asked, steps", [(False, None, 0), (True, None, 0), (False, True, 1), (True, False, 1), (True, True, 0)]
+)
+def test_autostart(had, asked, steps):
+    plan = again(made(autostart=had), autostart=asked)
+    assert len(plan.steps) == steps
+
+
+@pytest.mark.parametrize("remove, gone", [("none", 0), ("disposable", 1), ("all", 2)])
+def test_absent_removes_what_is_said(remove, gone):
+    plan = again(state="absent", remove=remove)
+    assert sum(isinstance(step, DeleteVolume) for step in plan.steps) == gone
+
+
+def test_absent_of_what_is_not_there():
+    assert plan_guest(sighting(state="absent")).steps == ()
+
+
+@pytest.mark.parametrize(
+    "options, paths",
+    [
+        ({"memory": "1 GiB"}, ["memory", "currentMemory"]),
+        ({"vcpus": 3}, ["vcpu"]),
+        ({"machine": "pc-i440fx-6.2"}, ["os/type/@machine"]),
+        ({"networks": []}, ["devices/interface"]),
+        ({"xml": "<title>T</title>"}, ["title"]),
+        ({"virt_type": "qemu"}, ["@type", "cpu"]),
+    ],
+    ids=str,
+)
+def test_a_changed_option_is_repaired_and_nothing_else(options, paths):
+    plan = again(**options)
+    assert words(plan) == ["redefine domain web1"]
+    assert [change.path.partition("[")[0] for change in plan.changes] == paths
+
+
+def test_a_changed_guest_that_runs_needs_a_restart():
+    plan = again(made(state="running"), memory="1 GiB")
+    assert plan.restart_required
+    assert not again(made(state="running"), memory="1 GiB", state="stopped").restart_required
+
+
+def test_identity_and_machine_stay():
+    live = made(machine="pc-i440fx-6.2")
+    live = replace(live, xml=live.xml.replace("52:54:00:", "52:54:99:"))
+    plan = again(live)
+    assert plan.changes == ()
+
+
+def test_a_foreign_domain_is_refused():
+    live = Live("web1", "<domain><name>web1</name></domain>", "running", False)
+    for state in ("present", "absent"):
+        assert message(plan_guest, sighting(live=live, state=state)) == (
+            "a domain of that name exists (state running) and was not made by virt.image; it is left as it is: "
+            "give the guest another name"
+        )
+
+
+@pytest.mark.parametrize(
+    "networks, state, told",
+    [
+        ({}, "present", "network default does not exist; this host has none"),
+        ({"lan": True}, "present", "network default does not exist; this host has lan"),
+        ({"default": False}, "started", "network default is not active; start it with virsh net-start default"),
+        ({"default": False}, "present", ""),
+    ],
+)
+def test_network(networks, state, told):
+    assert message(plan_guest, sighting(found_networks=networks, state=state)) == told
+
+
+def test_no_memory():
+    bare = replace(sighting(), image=replace(image(disks=DISKS, drives=DRIVES), memory_kib=None))
+    assert message(plan_guest, bare) == "image web says no memory; say it with the option memory, such as 512 MiB"
+
+
+def test_the_record_tells_where_the_disks_came_from():
+    record = xml.parse(made().xml, "made").find("metadata/{*}record")
+    assert [
+        (disk.get("id"), disk.get("volume"), disk.get("sha256"), disk.get("stamp"))
+        for disk in record.findall("{*}disk")
+    ] == [
+        ("root", "web1-root.qcow2", "a" * 64, "stamp"),
+        ("data", "web1-data.raw", None, None),
+    ]
+
+
+def test_a_started_guest_says_its_type():
+    plan = plan_guest(sighting(state="started"))
+    assert [step.virt_type for step in plan.steps if isinstance(step, StartDomain)] == ["kvm"]

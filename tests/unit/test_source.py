@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of an image: those of the descriptor's folder and no others, with the checksums that it says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+
+import pytest
+
+from ansible_collections.virt.image.plugins.action import guests as action
+from ansible_collections.virt.image.plugins.module_utils._core.header import Header
+from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
+from ansible_collections.virt.image.plugins.module_utils._io.source import Delivery, Folder
+from ansible_collections.virt.image.tests.unit.support import image, message
+
+DOMAIN = '<domain><boot type="hvm"><guest><arch>i686</arch></guest></boot></domain>'
+TEXT = f'<?xml version="1.0" encoding="{{}}"?><image><name>Büro</name>{DOMAIN}</image>'
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "image.xml").write_text("<image/>")
+    (tmp_path / "image" / "disk.raw").write_bytes(b"disk")
+    (tmp_path / "secret").write_bytes(b"secret")
+    return Folder(str(tmp_path / "image" / "image.xml"))
+
+
+def timely(call, *arguments):
+    """Return what a call says; a call that hangs is a failure, not a hang."""
+    told = []
+
+    def work():
+        try:
+            told.append(message(call, *arguments))
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            told.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(2)
+    assert told, "hangs"
+    assert isinstance(told[0], str), repr(told[0])
+    return told[0]
+
+
+def test_a_file(folder):
+    file = folder.file("disk.raw")
+    assert (file.label, file.size, file.header, file.digest) == ("disk.raw", 4, Header("raw", 4), None)
+    assert file.path == os.path.realpath(os.path.dirname(folder.path)) + "/disk.raw"
+
+
+def test_a_file_in_a_folder(folder, tmp_path):
+    (tmp_path / "image" / "isos").mkdir()
+    (tmp_path / "image" / "isos" / "a.iso").write_bytes(b"iso")
+    assert folder.file("isos/a.iso").size == 3
+
+
+@pytest.mark.parametrize("name", ["gone.raw", "gone/disk.raw"])
+def test_a_missing_file_is_none(folder, name):
+    assert folder.file(name) is None
+
+
+def test_a_link_within_the_folder(folder, tmp_path):
+    os.symlink("disk.raw", tmp_path / "image" / "link.raw")
+    assert folder.file("link.raw").size == 4
+
+
+@pytest.mark.parametrize("target", ["../secret", "{}/secret", "up/secret", "loop"])
+def test_a_link_out_of_the_folder_is_refused(folder, tmp_path, target):
+    os.symlink("..", tmp_path / "image" / "up")
+    os.symlink("loop", tmp_path / "image" / "loop")
+    os.symlink(target.format(tmp_path), tmp_path / "image" / "link.raw")
+    told = timely(folder.file, "link.raw")
+    if target == "loop":
+        assert "cannot read link.raw: Too many levels of symbolic links" in told
+    else:
+        assert (
+            told
+            == f"{folder.path}: link.raw leads to {tmp_path}/secret, out of the descriptor's folder; put the file there"
+        )
+
+
+def test_a_folder_that_is_a_link_itself(tmp_path, folder):
+    os.symlink("image", tmp_path / "alias")
+    assert Folder(str(tmp_path / "alias" / "image.xml")).file("disk.raw").size == folder.file("disk.raw").size
+
+
+def test_a_fifo_is_refused_without_waiting(folder, tmp_path):
+    os.mkfifo(tmp_path / "image" / "fifo")
+    assert timely(folder.file, "fifo").endswith("fifo is no plain file")
+
+
+def test_a_folder_is_refused(folder, tmp_path):
+    (tmp_path / "image" / "sub").mkdir()
+    assert timely(folder.file, "sub").endswith("sub is no plain file")
+
+
+def test_a_descriptor_that_is_a_fifo_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "image.xml")
+    assert timely(Folder(str(tmp_path / "image.xml")).descriptor)
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [("gone.xml", "cannot read the descriptor: No such file or directory"), ("", "the descriptor is no plain file")],
+)
+def test_a_descriptor_that_cannot_be_read(tmp_path, name, words):
+    told = message(Folder(str(tmp_path / name)).descriptor)
+    assert told == f"{tmp_path / name}: {words}"
+
+
+def test_a_digest(folder):
+    kinds = ("md5", "sha1", "sha256", "sha512")
+    right = {kind: hashlib.new(kind, b"disk").hexdigest() for kind in kinds}
+    assert folder.digest(folder.file("disk.raw"), right) == right["sha256"]
+    assert folder.digest(folder.file("disk.raw"), {}) == right["sha256"]
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_a_wrong_checksum(folder, kind):
+    found, wrong = hashlib.new(kind, b"disk").hexdigest(), hashlib.new(kind, b"other").hexdigest()
+    assert message(folder.digest, folder.file("disk.raw"), {kind: wrong}) == (
+        f"{folder.path}: disk.raw has the {kind} checksum {found}, and the descriptor says {wrong}; it is not the file "
+        "that the descriptor was written for"
+    )
+
+
+def test_a_file_that_changed_has_another_stamp(folder, tmp_path):
+    before = folder.file("disk.raw").stamp
+    assert folder.file("disk.raw").stamp == before
+    (tmp_path / "image" / "disk.raw").write_bytes(b"disc")
+    os.utime(tmp_path / "image" / "disk.raw", (1, 1))
+    assert folder.file("disk.raw").stamp != before
+
+
+def test_a_delivery():
+    told = {"size": 4, "digest": "d", "header": {"format": "raw", "capacity": 4, "backing": None}}
+    delivery = Delivery(
+        {"path": "/c/image.xml", "descriptor": "<image/>", "files": {"a": told, "b": {**told, "brought": "/tmp/b"}}}
+    )
+    assert delivery.descriptor() == "<image/>"
+    assert delivery.file("gone") is None
+    assert (delivery.file("a").path, delivery.file("b").path) == (None, "/tmp/b")
+    assert (delivery.file("a").stamp, delivery.digest(delivery.file("a"), {})) == (None, "d")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "utf-16"])
+def test_a_delivered_descriptor_is_the_one_that_was_read(tmp_path, encoding):
+    (tmp_path / "image.xml").write_bytes(TEXT.format(encoding).encode(encoding))
+    told = action._read(str(tmp_path / "image.xml"))  # pylint: disable=protected-access
+    assert parse_image(Delivery(told).descriptor()).name == "Büro"
+
+
+def test_the_control_node_tells_every_wrong_file(tmp_path):
+    disks = "".join(f'<disk file="{name}"><checksum type="md5">{"0" * 32}</checksum></disk>' for name in "ab")
+    assert image(disks=disks)
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "image.xml").write_text(f"<image><name>i</name>{DOMAIN}<storage>{disks}</storage></image>")
+    told = message(action._read, str(tmp_path / "image.xml"))  # pylint: disable=protected-access
+    assert [line.split(" has the md5")[0][-1] for line in told.splitlines()] == ["a", "b"]
