@@ -98,5 +98,6 @@ options:
     description:
       - Domain XML that is merged into what is rendered, element by element. Either the elements alone, such as
         C(<cpu mode='host-passthrough'/>), or a C(<domain>) with them.
+      - libvirt judges it when it is written, so check mode does not find what libvirt refuses.
     type: str
 """

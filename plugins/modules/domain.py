@@ -29,6 +29,7 @@ options:
   xml:
     description:
       - The domain XML. Without it only the state of an existing domain is changed.
+      - libvirt judges it when it is written, so check mode does not find what libvirt refuses.
     type: str
   autostart:
     description:
@@ -43,6 +44,7 @@ options:
     description:
       - V(started) and V(stopped) say whether the domain runs. V(present) leaves that as it is.
       - V(absent) undefines the domain, with its NVRAM, managed save and snapshots' metadata. Its disks stay.
+        A guest with recorded volumes is left to M(virt.image.guests).
     type: str
     choices: [present, started, stopped, absent]
     default: present
@@ -81,7 +83,7 @@ domain:
       description: Its state.
       type: str
     restart_required:
-      description: Whether it runs on with its old configuration.
+      description: Whether it runs with another configuration than the one that is defined now.
       type: bool
 changes:
   description: Each place of an existing domain that differs.

@@ -39,7 +39,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 xml:
-  description: The domain XML.
+  description: The domain XML, without passwords.
   returned: success
   type: str
 """

@@ -176,6 +176,7 @@ options:
         description:
           - Domain XML that is merged into what is rendered, element by element. Either the elements alone, such as
             C(<cpu mode='host-passthrough'/>), or a C(<domain>) with them.
+          - libvirt judges it when it is written, so check mode does not find what libvirt refuses.
         type: str
 
       autostart:
@@ -303,7 +304,7 @@ guests:
       type: list
       elements: dict
     restart_required:
-      description: Whether the guest runs on with its old configuration.
+      description: Whether the guest runs with another configuration than the one that is defined now.
       type: bool
     boot:
       description: The index of the boot alternative.

@@ -92,6 +92,12 @@ def test_own_options_stand_in_the_spec_s_order(module):
     assert list(own) == [name for name in SPECS[module] if name in own]
 
 
+@pytest.mark.parametrize("name", SHARED)
+def test_fragments_stand_in_the_spec_s_order(name):
+    options = fragment(f"virt.image.{name}")["options"]
+    assert list(options) == [key for key in specs.GUEST if key in options]
+
+
 def plain_words(option):
     """Return an option's documentation with O(guests[].x) as O(x), and without `required`, which contexts decide."""
     return yaml.safe_load(re.sub(r"guests\[\]\.", "", yaml.safe_dump(option)))

@@ -12,7 +12,7 @@ from .._core.match import match
 from .._core.pipeline import plan_guest
 from .._core.values import to_plain
 from .connection import Connection
-from .module import Outcome
+from .module import Outcome, mask
 from .source import Folder
 from .survey import Survey
 
@@ -42,7 +42,7 @@ def domain_xml_info(params: dict, connection: Connection) -> Outcome:
     options = {key: value for key, value in params.items() if key != "uri"}
     sighting = Survey(connection).guest(parse_guest({**options, "state": "present"}))
     plan = plan_guest(sighting)
-    return Outcome(warnings=sighting.image.warnings, report=lambda _done: {"xml": plan.after})
+    return Outcome(warnings=sighting.image.warnings, report=lambda _done: {"xml": mask(plan.after)})
 
 
 def _image(params: dict) -> Image:

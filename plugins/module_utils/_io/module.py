@@ -165,13 +165,14 @@ def _masked(change) -> dict:
     told = to_plain(change)
     if told["path"].endswith("@passwd"):
         return {"path": told["path"], "before": "********", "after": "********"}
-    return {key: _mask(value) if value else value for key, value in told.items()}
+    return {key: mask(value) if value else value for key, value in told.items()}
 
 
 def _shown(domain_xml: str) -> str:
     # libvirt's way of writing the same XML is no difference.
-    return _mask(xml.to_text(xml.parse(domain_xml, "domain"))) if domain_xml else ""
+    return mask(xml.to_text(xml.parse(domain_xml, "domain"))) if domain_xml else ""
 
 
-def _mask(text: str) -> str:
+def mask(text: str) -> str:
+    """Return XML as it may be shown: without passwords."""
     return APPLIED.sub(r"\1\2", PASSWORD.sub(r'\1"********"', text))
