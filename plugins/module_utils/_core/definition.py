@@ -83,6 +83,21 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     return Definition(xml.to_text(merged), changes)
 
 
+def is_stale(desired, active_xml: str, absent: tuple[str, ...] = ()) -> bool:
+    """Return whether a running domain differs from the wanted one in what takes a restart to change."""
+    active = xml.parse(active_xml, "running domain")
+    wanted = deepcopy(desired)
+    # While it runs, libvirt shows what it made of these: the host's model as a list of features, the firmware as files.
+    for cpu in wanted.findall("cpu[@mode='host-model']"):
+        wanted.remove(cpu)
+    for system in wanted.findall("os[@firmware]"):
+        del system.attrib["firmware"]
+    merged = deepcopy(active)
+    _merge(merged, wanted, None)
+    empty = all(active.find(place) is None for place in absent)
+    return not empty or needs_restart(tuple(_differences(active, merged, "")))
+
+
 def needs_restart(changes: tuple[Change, ...]) -> bool:
     """Return whether a running domain must be stopped and started for the changes to take effect."""
     # The balloon moves currentMemory while the guest runs.

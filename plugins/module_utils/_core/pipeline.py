@@ -128,9 +128,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     claims.refuse_changed_disks(record, storage.volumes)
     claims.refuse_moved_disks(record, tree, desired)
     wanted = definition.redefine(desired, live.xml, new_record, absent)
-    stale = bool(live.active) and definition.needs_restart(
-        definition.redefine(desired, live.active, new_record, absent).changes
-    )
+    stale = bool(live.active) and definition.is_stale(desired, live.active, absent)
     return _plan_present(sighting, verdict, storage, wanted, stale)
 
 

@@ -99,6 +99,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
     if params["state"] == "stopped" and running:
         steps.append(stop)
         state = "shutoff"
+    stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, live.active)
     return Plan(
         name=name,
         steps=tuple(steps),
@@ -107,15 +108,8 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
         after=after,
         was=live.state if live else "absent",
         state=state,
-        restart_required=state in UP and _is_stale(tree, live),
+        restart_required=stale and state in UP,
     )
-
-
-def _is_stale(tree, live: Optional[Live]) -> bool:
-    """Return whether a running domain runs with another configuration than the wanted one."""
-    if tree is None or live is None or not live.active:
-        return False
-    return definition.needs_restart(_definition(tree, replace(live, xml=live.active), adopt=True).changes)
 
 
 def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definition:
