@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from .derived import has_uefi
 from .errors import ImageError
 from .record import Record
 from .volume import Volume
@@ -54,6 +55,12 @@ def refuse_moved_disks(record: Record, live, desired) -> None:
                 f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first, with "
                 "virsh blockcommit --active --pivot, say"
             )
+
+
+def refuse_lost_firmware(live, desired) -> None:
+    """Refuse to take UEFI from a guest: its variables would stay behind for the next guest of that name."""
+    if has_uefi(live) and not has_uefi(desired):
+        raise ImageError("has UEFI firmware with variables of its own, and BIOS is asked for; remove the guest first")
 
 
 def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:

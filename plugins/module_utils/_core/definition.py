@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import drop_derived, kib, same_machine, with_current_memory
+from .derived import MEMORY_TAGS, as_started, drop_derived, has_uefi, kib, same_value, with_current_memory
 from .errors import ImageError
 from .record import Record, find_record, read_record, render_record
 
@@ -31,7 +31,8 @@ IDENTITIES = {
     "feature": (".", ("name",)),
     "redirdev": (".", ("bus", "type")),
 }
-MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
+# Devices that libvirt does not add by itself when a domain starts.
+REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem")
 CASELESS = {("mac", "address"), ("uuid", None)}
 
 
@@ -77,25 +78,28 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     changes = tuple(_differences(live, merged, ""))
     if before is None or before.without_stamps() != record.without_stamps():
         # What was applied changes with every change of the domain; alone it is worth a word.
-        if _say(before) != _say(record) or not changes:
+        if _say(before) != _say(record):
             changes += (Change("metadata/record", _say(before), _say(record)),)
+        elif not changes:
+            changes += (Change("metadata/record/applied", "of an earlier run", "of this run"),)
         _set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
 
 
-def is_stale(desired, active_xml: str, absent: tuple[str, ...] = ()) -> bool:
-    """Return whether a running domain differs from the wanted one in what takes a restart to change."""
-    active = xml.parse(active_xml, "running domain")
-    wanted = deepcopy(desired)
-    # While it runs, libvirt shows what it made of these: the host's model as a list of features, the firmware as files.
-    for cpu in wanted.findall("cpu[@mode='host-model']"):
-        wanted.remove(cpu)
-    for system in wanted.findall("os[@firmware]"):
-        del system.attrib["firmware"]
+def is_stale(desired, inactive_xml: str, active_xml: str, absent: tuple[str, ...] = ()) -> bool:
+    """Return whether a running domain differs, in what takes a restart to change, from what it is defined as.
+
+    `desired` names the places to compare; a device that only the active XML has is to go.
+    """
+    active, inactive = xml.parse(active_xml, "running domain"), xml.parse(inactive_xml, "domain")
+    if has_uefi(active) != has_uefi(inactive) or any(active.find(place) is not None for place in absent):
+        return True
+    kept = {_name(device)[:2] for device in inactive.findall("devices/*")}
+    if any(device.tag in REMOVABLE and _name(device)[:2] not in kept for device in active.findall("devices/*")):
+        return True
     merged = deepcopy(active)
-    _merge(merged, wanted, None)
-    empty = all(active.find(place) is None for place in absent)
-    return not empty or needs_restart(tuple(_differences(active, merged, "")))
+    _merge(merged, as_started(desired, active), None)
+    return needs_restart(tuple(_differences(active, merged, "")))
 
 
 def needs_restart(changes: tuple[Change, ...]) -> bool:
@@ -265,13 +269,9 @@ def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
     """Return whether an attribute (or, for key None, the text) has the same meaning on both sides."""
     if other is None:
         return False
-    if wanted.tag in MEMORY_TAGS and key in (None, "unit"):
-        return key == "unit" or (kib(wanted) is not None and kib(wanted) == kib(live))
     if (wanted.tag, key) in CASELESS:
         return value.lower() == other.lower()
-    if (wanted.tag, key) == ("type", "machine"):
-        return same_machine(value, other)
-    return value == other
+    return value == other or same_value(wanted, key, live)
 
 
 def _differences(before, after, path: str):

@@ -11,23 +11,88 @@ from typing import Optional
 from . import xml
 from .units import KIB, UNITS
 
+MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
+# Elements whose attributes are numbers, in whatever base; libvirt writes them in hex.
+NUMBERED = ("address", "vendor", "product")
 # libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
 MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
 # The kinds of address that a bus has; all others are a place on a drive controller.
 ADDRESS_TYPES = {"virtio": ("pci", "ccw", "virtio-mmio"), "usb": ("usb",), "xen": ("xen", "drive")}
 
 
-def same_machine(wanted: str, live: str) -> bool:
+def same_value(wanted, key: Optional[str], live) -> bool:
+    """Return whether an attribute (for key None, the text) says the same in another way: a unit, a base, an alias."""
+    if (wanted.tag, key) == ("type", "machine"):
+        return _same_machine(wanted.get("machine"), live.get("machine", ""))
+    if wanted.tag in NUMBERED and key is not None:
+        return _integer(wanted.get(key)) is not None and _integer(wanted.get(key)) == _integer(live.get(key))
+    if wanted.tag in MEMORY_TAGS or "unit" in wanted.keys():
+        if key == "unit":
+            # What it is the unit of is compared for itself.
+            return True
+        if key in (None, "size", "memory"):
+            return kib(wanted, key) is not None and kib(wanted, key) == kib(live, key)
+    return False
+
+
+def _same_machine(wanted: str, live: str) -> bool:
     """Return whether a machine is the wanted one, or the version of it that libvirt chose."""
     return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
 
 
-def kib(node) -> Optional[int]:
-    """Return a memory element's size in KiB, rounded up as libvirt does, or None where it is none."""
-    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node)
+def _integer(text: Optional[str]) -> Optional[int]:
+    try:
+        return None if text is None else int(text, 0)
+    except ValueError:
+        return None
+
+
+def kib(node, key: Optional[str] = None) -> Optional[int]:
+    """Return the size in an element's text or attribute in KiB, rounded up as libvirt does, or None where it is none."""
+    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node) if key is None else node.get(key, "")
     if not unit or not (number.isascii() and number.isdecimal() and len(number) < 20):
         return None
     return -(-int(number) * unit // KIB)
+
+
+def has_uefi(domain) -> bool:
+    """Return whether a domain's firmware is UEFI, said or chosen."""
+    system = domain.find("os")
+    return system is not None and (
+        system.get("firmware") == "efi" or system.find("loader[@type='pflash']") is not None
+    )
+
+
+def as_started(desired, active):
+    """Return the wanted tree with what a start fills in or rounds: it is no difference to what runs."""
+    tree = deepcopy(desired)
+    for cpu in tree.findall("cpu"):
+        # The host's model is shown as the features that it came to.
+        if cpu.get("mode") == "host-model":
+            tree.remove(cpu)
+        cpu.attrib.pop("check", None)
+    for system in tree.findall("os[@firmware]"):
+        # Compared by has_uefi; it is shown as the files that were chosen.
+        del system.attrib["firmware"]
+    for tag in MEMORY_TAGS:
+        for node in tree.findall(tag):
+            if kib(node) is not None:
+                # QEMU's memory comes in whole MiB.
+                node.text, node.attrib["unit"] = str(-(-kib(node) // 1024) * 1024), "KiB"
+    for graphics in tree.findall("devices/graphics"):
+        for key in ("port", "websocket", "tlsPort"):
+            if graphics.get(key) in ("-1", "0"):
+                del graphics.attrib[key]
+    types = {_network(node): node.get("type") for node in active.findall("devices/interface")}
+    for interface in tree.findall("devices/interface[@type='network']"):
+        # A network that forwards to a bridge shows as the bridge.
+        interface.set("type", types.get(_network(interface), "network"))
+    return tree
+
+
+def _network(interface) -> Optional[str]:
+    source = interface.find("source")
+    return None if source is None else source.get("network")
 
 
 def with_current_memory(desired, live):
@@ -55,7 +120,7 @@ def _drop_machine_s(merged, live, wanted) -> None:
     types = [tree.find("os/type") for tree in (wanted, live)]
     if None in types or None in [node.get("machine") for node in types]:
         return
-    if same_machine(types[0].get("machine"), types[1].get("machine")):
+    if _same_machine(types[0].get("machine"), types[1].get("machine")):
         return
     for device in merged.findall("devices/*"):
         address = device.find("address")

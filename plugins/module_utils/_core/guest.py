@@ -31,6 +31,8 @@ NETWORKS = {
     "server": ("source", "port"),
     "client": ("source", "port"),
 }
+# libvirt chooses device names with these prefixes itself, and does not keep them in a configuration.
+LIBVIRT_S_OWN = ("vnet", "vif", "macvtap", "macvlan")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -282,6 +284,8 @@ def _network(asker: _Asker) -> Network:
         asker.wrong(f"mac {network.mac!r:.40} is no MAC address; it has six pairs, such as 52:54:00:12:34:56")
     elif network.mac and int(network.mac[1], 16) & 1:
         asker.wrong(f"mac {network.mac} is a multicast address; the first pair of a guest's MAC is even")
+    if network.target and network.target.startswith(LIBVIRT_S_OWN):
+        asker.wrong(f"target {network.target}: names that begin with {', '.join(LIBVIRT_S_OWN)} are libvirt's own")
     for key in NETWORKS[network.type]:
         if getattr(network, key) is None:
             asker.wrong(f"has no {key}, which a network of type {network.type} needs")

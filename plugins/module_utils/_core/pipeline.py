@@ -127,8 +127,9 @@ def plan_guest(sighting: Sighting) -> Plan:
         return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record), False)
     claims.refuse_changed_disks(record, storage.volumes)
     claims.refuse_moved_disks(record, tree, desired)
+    claims.refuse_lost_firmware(tree, desired)
     wanted = definition.redefine(desired, live.xml, new_record, absent)
-    stale = bool(live.active) and definition.is_stale(desired, live.active, absent)
+    stale = bool(live.active) and definition.is_stale(desired, wanted.xml, live.active, absent)
     return _plan_present(sighting, verdict, storage, wanted, stale)
 
 
@@ -151,7 +152,8 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
         storage.boot_files,
         networks,
     )
-    derived = domain.derive_identity(sighting.host, sighting.name, verdict, len(networks))
+    # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
+    derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))
     tree = domain.render_domain(parts, _adopt(sighting.live, networks, derived))
     if sighting.guest.xml:
         definition.merge_fragment(tree, sighting.guest.xml)
@@ -202,16 +204,15 @@ def _adopt(live: Optional[Live], networks: tuple, derived: domain.Identity) -> d
     """Return the identity of the guest: what the user says, else what it has, else what is derived."""
     had: list[str] = []
     uuid = derived.uuid
+    said = {network.mac for network in networks}
     if live:
         tree = xml.parse(live.xml, "live domain")
         uuid = tree.findtext("uuid") or uuid
-        said = {network.mac for network in networks}
-        nodes = [node.get("address", "").lower() for node in tree.findall("devices/interface/mac")]
-        had = [mac for mac in nodes if mac not in said]
-    free = iter(had)
-    macs = [
-        network.mac or next(free, None) or derived_mac for network, derived_mac in zip(networks, derived.macs)
-    ]
+        had = [node.get("address", "").lower() for node in tree.findall("devices/interface/mac")]
+    macs: list[str] = []
+    for index, network in enumerate(networks):
+        candidates = (*had, derived.macs[index], *derived.macs[len(networks) :])
+        macs.append(network.mac or next(mac for mac in candidates if mac and mac not in said and mac not in macs))
     return domain.Identity(uuid, tuple(macs))
 
 
@@ -269,7 +270,7 @@ def _plan_present(
         volumes=storage.volumes,
         was=live.state if live else "absent",
         state=state,
-        restart_required=stale and state in UP,
+        restart_required=stale and state in RUNNING,
     )
 
 
@@ -282,7 +283,10 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
     # The record goes with the domain: while a volume is left, the next run still knows it.
     removal = plan_removal(record, guest.remove, sighting.world)
-    claims.refuse_taken(sighting.name, [step.path for step in removal], sighting.taken)
+    try:
+        claims.refuse_taken(sighting.name, [step.path for step in removal], sighting.taken)
+    except ImageError as error:
+        raise ImageError(f"{error}; it is not deleted, and remove: none leaves all volumes") from None
     steps.extend(removal)
     if live.persistent:
         steps.append(UndefineDomain(sighting.name))

@@ -99,7 +99,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
     if params["state"] == "stopped" and running:
         steps.append(stop)
         state = "shutoff"
-    stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, live.active)
+    stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, after, live.active)
     return Plan(
         name=name,
         steps=tuple(steps),
@@ -108,7 +108,7 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
         after=after,
         was=live.state if live else "absent",
         state=state,
-        restart_required=stale and state in UP,
+        restart_required=stale and state in RUNNING,
     )
 
 

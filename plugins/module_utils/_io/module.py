@@ -115,12 +115,22 @@ def _apply_one(plan: Plan, connection, broken: dict[str, str]) -> Done:
         failed = plan.steps[len(taken)]
         if isinstance(failed, ImportBase):
             broken[failed.path] = str(error)
+        return _after_failure(plan, taken, str(error), connection)
+    return Done(plan, tuple(taken), plan.state)
+
+
+def _after_failure(plan: Plan, taken: list, error: str, connection) -> Done:
+    """Take back what was made for a guest that could not be defined, and return how it stands now."""
+    state = plan.was
+    try:
         if plan.was == "absent" and connection.find_domain(plan.name) is None:
             undo(taken, connection)
             taken = [step for step in taken if isinstance(step, ImportBase)]
         live = connection.live(plan.name)
-        return Done(plan, tuple(taken), live.state if live else "absent", error=str(error))
-    return Done(plan, tuple(taken), plan.state)
+        state = live.state if live else "absent"
+    except ImageError as second:
+        error = f"{error}; then {second}"
+    return Done(plan, tuple(taken), state, error=error)
 
 
 def describe(done: Done) -> dict:
