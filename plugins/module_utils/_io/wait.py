@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 
 from .._core.errors import ImageError
 from .._core.pipeline import UP
@@ -24,33 +25,52 @@ def wait_for(step: WaitForGuest, connection: Connection, begun: float) -> list[s
     Raises ImageError when the timeout has passed since `begun` (of time.monotonic()), or the guest stops.
     """
     domain = connection.find_domain(step.name)
-    if domain and (step.agent or step.address):
-        _bound_agent(domain)
-    while True:
-        with doing(f"wait for domain {step.name}"):
-            state = state_of(domain) if domain else "undefined"
-        if state not in UP:
-            raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
-        missing = []
-        if step.agent and not _agent_answers(domain):
-            missing.append("its guest agent does not answer")
-        found = addresses(domain)
-        if step.address and not found:
-            missing.append("it has no address")
-        if not missing:
-            return found
-        if time.monotonic() - begun > step.timeout:
-            raise ImageError(f"after {step.timeout} s {' and '.join(missing)}")
-        time.sleep(POLL_SECONDS)
+    if domain is None:
+        raise ImageError("is gone; another tool removed it meanwhile")
+    with _bounded_agent(domain):
+        while True:
+            with doing(f"wait for domain {step.name}"):
+                state = state_of(domain)
+            if state not in UP:
+                raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
+            found = addresses(domain)
+            missing = _missing(step, domain, found)
+            if not missing:
+                return found
+            if time.monotonic() - begun > step.timeout:
+                raise ImageError(f"after {step.timeout} s {' and '.join(missing)}")
+            time.sleep(POLL_SECONDS)
 
 
-def _bound_agent(domain) -> None:
-    """Let an agent that hangs, or means ill, hold us up for some seconds only; by default it is for ever."""
+def _missing(step: WaitForGuest, domain, found: list[str]) -> list[str]:
+    missing = []
+    if step.agent and not _agent_answers(domain):
+        missing.append("its guest agent does not answer")
+    if step.address and not found:
+        missing.append("it has no address")
+    return missing
+
+
+@contextmanager
+def _bounded_agent(domain):
+    """Let an agent that hangs, or means ill, hold us up for some seconds only.
+
+    By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.
+    """
     try:
         domain.agentSetResponseTimeout(AGENT_SECONDS)
     except libvirt.libvirtError:
-        # Drivers without agents.
+        # A driver without agents.
+        yield
         return
+    try:
+        yield
+    finally:
+        try:
+            domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
+        except libvirt.libvirtError:
+            # It stopped meanwhile, and the setting with it.
+            pass
 
 
 def addresses(domain) -> list[str]:
