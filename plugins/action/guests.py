@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from functools import lru_cache
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -55,7 +56,8 @@ class ActionModule(ActionBase):
         deliveries, problems = [], Problems()
         for image in dict.fromkeys(images):
             try:
-                deliveries.append({"image": image, **_read(self._find(image))})
+                # A copy: what is brought for one item of a loop is gone when the next one runs, in the same process.
+                deliveries.append({"image": image, **deepcopy(_read(self._find(image)))})
             except ImageError as error:
                 problems.extend(error)
         problems.raise_any()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from hypothesis import strategies as st
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
@@ -15,6 +16,31 @@ from ansible_collections.virt.image.plugins.module_utils._core.image import pars
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLUGINS = ROOT / "plugins"
+# Texts that have a meaning somewhere, or should have none anywhere; the fuzz tests plant them.
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "0",
+            "-1",
+            "1",
+            "hda",
+            "xen",
+            "hvm",
+            "iso",
+            "..",
+            "/etc",
+            "on",
+            "pygrub",
+            "9" * 30,
+            "²",
+            "é\u0000",
+            "\ud800",
+        ]
+    ),
+    st.text(max_size=12),
+)
 
 
 def text(name):

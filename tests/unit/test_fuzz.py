@@ -16,34 +16,10 @@ from ansible_collections.virt.image.plugins.module_utils._core.host import (
 from ansible_collections.virt.image.plugins.module_utils._core.image import Image, parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.record import read_record
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
-from ansible_collections.virt.image.tests.unit.support import HERE, text, value_or_words
+from ansible_collections.virt.image.tests.unit.support import HERE, WORDS, text, value_or_words
 
 DESCRIPTORS = [text(f"descriptors/{path.name}") for path in sorted((HERE / "descriptors").glob("*.xml"))]
 CAPABILITIES = [text(f"capabilities/{name}.xml") for name in ("libvirt-0.4.0", "qemu")]
-WORDS = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            " ",
-            "0",
-            "-1",
-            "1",
-            "hda",
-            "xen",
-            "hvm",
-            "iso",
-            "..",
-            "/etc",
-            "on",
-            "pygrub",
-            "9" * 30,
-            "²",
-            "é\u0000",
-            "\ud800",
-        ]
-    ),
-    st.text(max_size=12),
-)
 LIVE = text("live/web1.xml")
 
 

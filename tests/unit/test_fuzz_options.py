@@ -11,34 +11,10 @@ from ansible_collections.virt.image.plugins.filter.image import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.guest import Guest, parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
-from ansible_collections.virt.image.tests.unit.support import HERE, host, text, value_or_words
+from ansible_collections.virt.image.tests.unit.support import HERE, WORDS, host, text, value_or_words
 
 FILTERS = FilterModule().filters()
 DESCRIPTORS = [text(f"descriptors/{path.name}") for path in sorted((HERE / "descriptors").glob("*.xml"))]
-WORDS = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            " ",
-            "0",
-            "-1",
-            "1",
-            "hda",
-            "xen",
-            "hvm",
-            "iso",
-            "..",
-            "/etc",
-            "on",
-            "pygrub",
-            "9" * 30,
-            "²",
-            "é\u0000",
-            "\ud800",
-        ]
-    ),
-    st.text(max_size=12),
-)
 PLAIN = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), WORDS, st.binary(max_size=4)),
     lambda inner: st.one_of(

@@ -316,12 +316,12 @@ def _import_once(plans: list[Plan]) -> list[Plan]:
 
 
 def _claims(plan: Plan) -> list[tuple]:
-    claims = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
+    found = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
     if plan.after:
         tree = xml.parse(plan.after, "domain")
         macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
-        claims += [("MAC", mac) for mac in sorted(macs)]
-    return claims
+        found += [("MAC", mac) for mac in sorted(macs)]
+    return found
 
 
 def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Problems) -> None:
