@@ -10,6 +10,7 @@ from copy import deepcopy
 from functools import lru_cache
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
@@ -52,12 +53,17 @@ class ActionModule(ActionBase):
             )
         guests = self._task.args.get("guests")
         guests = guests if isinstance(guests, list) else []
-        images = [guest["image"] for guest in guests if isinstance(guest, dict) and _is_wanted(guest)]
+        images = [
+            (guest["image"], boolean(guest.get("allow_outside_files", False), strict=False))
+            for guest in guests
+            if isinstance(guest, dict) and _is_wanted(guest)
+        ]
         deliveries, problems = [], Problems()
-        for image in dict.fromkeys(images):
+        for image, outside in dict.fromkeys(images):
             try:
                 # A copy: what is brought for one item of a loop is gone when the next one runs, in the same process.
-                deliveries.append({"image": image, **deepcopy(_read(self._find(image)))})
+                read = deepcopy(_read(self._find(image), outside))
+                deliveries.append({"image": image, "outside": outside, **read})
             except ImageError as error:
                 problems.extend(error)
         problems.raise_any()
@@ -76,13 +82,14 @@ class ActionModule(ActionBase):
         """Copy the files that the host asked for into its temporary folder."""
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
-        told = {delivery["image"]: delivery for delivery in deliveries}
         for number, line in enumerate(dict.fromkeys(missing)):
             image, _newline, name = line.partition("\n")
-            delivery = told[image]
+            having = [told for told in deliveries if told["image"] == image and name in told["files"]]
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
-            local = os.path.join(os.path.dirname(delivery["path"]), name)
-            delivery["files"][name]["brought"] = self._transfer_file(local, target)
+            local = os.path.join(os.path.dirname(having[0]["path"]), name)
+            brought = self._transfer_file(local, target)
+            for told in having:
+                told["files"][name]["brought"] = brought
             self._fixup_perms2([self._connection._shell.tmpdir, target])
 
 
@@ -93,11 +100,11 @@ def _is_wanted(guest: dict) -> bool:
 
 
 @lru_cache(maxsize=None)
-def _read(path: str) -> dict:
+def _read(path: str, outside: bool) -> dict:
     """Return the descriptor's text, and what the host needs to know of each file that it names."""
-    folder = Folder(path)
+    folder = Folder(path, outside)
     descriptor = folder.descriptor()
-    image = parse_image(descriptor, folder.path)
+    image = parse_image(descriptor, folder.path, outside=outside)
     files, problems = {}, Problems()
     wanted = [(disk.file, disk.checksums) for disk in image.disks if disk.file]
     wanted += [(name, {}) for boot in image.boots for name in (boot.kernel, boot.initrd) if name]

@@ -20,4 +20,10 @@ options:
     description:
       - The text of the descriptor.
     type: str
+  strict:
+    description:
+      - Whether elements, attributes and texts that the format does not know are mistakes.
+      - By default they are warnings.
+    type: bool
+    default: false
 """

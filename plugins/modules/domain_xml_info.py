@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._connection
+  - virt.image._files
   - virt.image._match
   - virt.image._place
   - virt.image._shape

@@ -40,6 +40,12 @@ options:
           - Needed for every O(guests[].state) but V(absent).
         type: str
 
+      allow_outside_files:
+        description:
+          - Whether the descriptor may name files that are not in its own folder (absolute paths, C(..), symbolic links).
+          - By default they are refused, because a descriptor may come from a stranger.
+        type: bool
+        default: false
       boot:
         description:
           - The index of the boot alternative to take, from 0 in the descriptor's order.

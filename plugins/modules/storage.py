@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes
   - virt.image._connection
+  - virt.image._files
   - virt.image._match
   - virt.image._place
 options:

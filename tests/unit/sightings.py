@@ -11,7 +11,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World
 from ansible_collections.virt.image.tests.unit.support import guest, host, image
 
-DISKS = '<disk id="root" file="root.raw"/><disk id="data" use="user" size="10"/>'
+DISKS = '<disk id="root" file="root.raw"/><disk id="data" file="data.raw" use="user" size="10"/>'
 DRIVES = '<drive disk="root"/><drive disk="data"/>'
 BASE = f"/pool/sha256-{'a' * 64}.raw"
 

@@ -22,7 +22,7 @@ MIB = 2**20
 IMAGE = """<image><name>web</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest>
 <drive disk="root"/><drive disk="data"/><drive disk="tmp"/></boot><devices><memory>131072</memory>{}</devices></domain>
 <storage><disk id="root" file="root.raw"/><disk id="data" file="data.raw" use="user" size="1"/>
-<disk id="tmp" use="scratch" size="1"/></storage></image>"""
+<disk id="tmp" file="tmp.raw" use="scratch" size="1"/></storage></image>"""
 
 
 class Libvirt:

@@ -11,16 +11,18 @@ import yaml
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.image import Image, parse_image
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import render_offline
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
-from ansible_collections.virt.image.tests.unit.support import HERE, message, table, text
+from ansible_collections.virt.image.tests.unit.support import HERE, ROOT, guest, host, message, table, text
 
 GOOD = sorted(path.stem for path in (HERE / "descriptors").glob("*.xml"))
-# In these rows of mistakes.yml, what stands for the parts that are right.
+# In the rows of rules.yml, what stands for the parts that are right.
 PARTS = {
     "GUEST": "<guest><arch>x86_64</arch></guest>",
     "BOOT": '<boot type="hvm"><guest><arch>x86_64</arch></guest></boot>',
     "DOMAIN": '<domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain>',
 }
+PARTS["BOOTS"] = PARTS["BOOT"] * 257
 ENCODINGS = ("utf-8", "iso-8859-1", "us-ascii", "utf-16", "utf-7", "euc-jp", "shift_jis", "gb18030", "utf-32", "cp037")
 
 
@@ -41,10 +43,47 @@ def test_bytes_and_text_are_the_same(name):
     assert parse_image(descriptor.encode()) == parse_image(descriptor)
 
 
-@pytest.mark.parametrize("row", table("mistakes.yml"))
-def test_bad_descriptor(row):
-    descriptor = re.sub("@(GUEST|BOOT|DOMAIN)@", lambda found: PARTS[found[1]], row["descriptor"])
-    assert message(parse_image, descriptor).splitlines() == row["errors"]
+def descriptor_of(row):
+    """Return the descriptor of a row of rules.yml."""
+    return re.sub("@([A-Z]+)@", lambda found: PARTS[found[1]], row["descriptor"])
+
+
+def at(plain, path):
+    """Return what stands in a plain value at a path like disks.0.use."""
+    for key in path.split("."):
+        plain = plain[int(key) if key.isdecimal() else key]
+    return plain
+
+
+def found_in(domain, path):
+    """Return the text or attribute at a path of a domain, or None."""
+    place, _slash, key = path.partition("/@")
+    node = domain.find(place)
+    if node is None:
+        return None
+    return node.get(key) if key else xml.text(node)
+
+
+@pytest.mark.parametrize("row", table("rules.yml"))
+def test_rule(row):
+    rules = {"strict": row.get("strict", False), "outside": row.get("outside", False)}
+    if "errors" in row:
+        assert message(parse_image, descriptor_of(row), **rules).splitlines() == row["errors"]
+        return
+    image = parse_image(descriptor_of(row), **rules)
+    assert list(image.warnings) == row.get("warnings", [])
+    plain = to_plain(image)
+    assert {path: at(plain, path) for path in row.get("image", {})} == row.get("image", {})
+    if "domain" in row:
+        boot = {"boot": len(image.boots) - 1, "memory": None if image.memory_kib else "1 GiB"}
+        rendered = xml.parse(render_offline(image, host(), guest(**boot), "/pool", False), "domain")
+        assert {path: found_in(rendered, path) for path in row["domain"]} == row["domain"]
+
+
+def test_every_rule_is_documented_and_tested():
+    told = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "descriptor.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == {row.values[0]["rule"] for row in table("rules.yml")}
 
 
 @pytest.mark.parametrize("kind", [bytes, str])
@@ -83,7 +122,7 @@ def test_the_name_of_the_file_is_in_each_line():
 
 @pytest.mark.parametrize(
     "count, told",
-    [(256, ""), (257, "image.xml:1: <interface> is there 257 times; a guest has at most 256 [/image/domain/devices]")],
+    [(256, ""), (257, "image.xml:1: <interface> is there 257 times; at most 256 are read [/image/domain/devices]")],
 )
 def test_interfaces_are_bounded(count, told):
     devices = f"<devices>{'<interface/>' * count}</devices>"

@@ -79,8 +79,10 @@ def test_a_link_out_of_the_folder_is_refused(folder, tmp_path, target):
     else:
         assert (
             told
-            == f"{folder.path}: link.raw leads to {tmp_path}/secret, out of the descriptor's folder; put the file there"
+            == f"{folder.path}: link.raw leads to {tmp_path}/secret, out of the descriptor's folder; put the file there, "
+            "or say allow_outside_files: true"
         )
+        assert Folder(folder.path, outside=True).file("link.raw").size == 6
 
 
 def test_a_folder_that_is_a_link_itself(tmp_path, folder):
@@ -150,7 +152,7 @@ def test_a_delivery():
 @pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "utf-16"])
 def test_a_delivered_descriptor_is_the_one_that_was_read(tmp_path, encoding):
     (tmp_path / "image.xml").write_bytes(TEXT.format(encoding).encode(encoding))
-    told = action._read(str(tmp_path / "image.xml"))  # pylint: disable=protected-access
+    told = action._read(str(tmp_path / "image.xml"), False)  # pylint: disable=protected-access
     assert parse_image(Delivery(told).descriptor()).name == "Büro"
 
 
@@ -160,5 +162,5 @@ def test_the_control_node_tells_every_wrong_file(tmp_path):
     for name in "ab":
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "image.xml").write_text(f"<image><name>i</name>{DOMAIN}<storage>{disks}</storage></image>")
-    told = message(action._read, str(tmp_path / "image.xml"))  # pylint: disable=protected-access
+    told = message(action._read, str(tmp_path / "image.xml"), False)  # pylint: disable=protected-access
     assert [line.split(" has the md5")[0][-1] for line in told.splitlines()] == ["a", "b"]

@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import Optional
 
 from . import xml
-from .errors import Problem, Problems
+from .errors import ImageError, Problem
+from .names import text_mistake
+
+# What is told of one descriptor; a megabyte of mistakes helps nobody.
+MAX_TOLD = 50
+MAX_MESSAGE = 300
 
 # element -> (its attributes, its children); what is not here is a warning.
 KNOWN = {
@@ -39,21 +44,51 @@ KNOWN = {
     "disk": (("id", "file", "use", "size", "format"), ("checksum",)),
     "checksum": (("type",), ()),
 }
+WITH_TEXT = "name label description arch loader kernel initrd cmdline vcpu memory checksum".split()
+
+
+class Notes:
+    """What is to be told of a descriptor, in the order of its lines, and how much more of it there would be."""
+
+    def __init__(self) -> None:
+        self.told: list[Problem] = []
+        self.more = 0
+
+    def add(self, node, message: str, where: str) -> None:
+        # An XPath costs as much as the element has siblings: none is made for what is not told.
+        if len(self.told) >= MAX_TOLD:
+            self.more += 1
+            return
+        shown = message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+        self.told.append(xml.problem(shown, node, where))
+
+    def lines(self, where: str) -> list[Problem]:
+        told = sorted(self.told, key=lambda problem: problem.line or 0)
+        return told + ([Problem(f"and {self.more} more like these", where)] if self.more else [])
 
 
 class Reader:
     """Reads elements of one descriptor; mistakes go to `problems`, what is unknown to `warnings`."""
 
-    def __init__(self, where: str, problems: Problems) -> None:
+    def __init__(self, where: str, strict: bool) -> None:
         self.where = where
-        self.problems = problems
-        self.warnings: list[Problem] = []
+        self.problems = Notes()
+        self.warnings = self.problems if strict else Notes()
 
     def wrong(self, node, message: str) -> None:
-        self.problems.add(xml.problem(message, node, self.where))
+        self.problems.add(node, message, self.where)
 
     def warn(self, node, message: str) -> None:
-        self.warnings.append(xml.problem(message, node, self.where))
+        self.warnings.add(node, message, self.where)
+
+    def ignore(self, node, message: str) -> None:
+        self.warn(node, message if self.warnings is self.problems else f"{message}; it is ignored")
+
+    def finish(self) -> tuple[str, ...]:
+        """Return the warnings; raise ImageError with all mistakes."""
+        if self.problems.told:
+            raise ImageError.of(self.problems.lines(self.where))
+        return tuple(map(str, self.warnings.lines(self.where)))
 
     def child(self, node, tag: str, required: bool = False):
         """Return the only child of that name, or None."""
@@ -75,21 +110,27 @@ class Reader:
             self.wrong(child, f"<{tag}> is empty")
         return xml.text(child) or None
 
-    def attribute(self, node, key: str, required: bool = False) -> Optional[str]:
-        """Return an attribute's text, or None where it is missing or empty."""
-        if node is None:
+    def attribute(self, node, key: str, required: bool = False, empty: bool = False) -> Optional[str]:
+        """Return an attribute's text, or None where it is missing; only what may be `empty` may be."""
+        if node is None or node.get(key) is None:
+            if required and node is not None:
+                self.wrong(node, f"<{node.tag}> has no {key}")
             return None
-        value = (node.get(key) or "").strip()
-        if required and not value:
-            self.wrong(node, f"<{node.tag}> has no {key}")
+        value = xml.strip(node.get(key))
+        if not value and not empty:
+            self.wrong(node, f'<{node.tag} {key}=""> is empty{"" if required else "; it may be left out"}')
+        mistake = text_mistake(value)
+        if mistake:
+            self.wrong(node, f"<{node.tag} {key}> {mistake}")
         return value or None
 
     def one_of(self, node, key: str, values: tuple, default: str = "", required: bool = False):
         """Return an attribute that has a closed set of values; None where it is missing and has no default."""
-        value = self.attribute(node, key, required)
-        if value is None:
+        value = self.attribute(node, key, required, empty=True)
+        if value is None and (node is None or node.get(key) is None):
             return default or None
         if value not in values:
+            value = value or ""
             self.wrong(node, f'<{node.tag} {key}="{value}"> is unknown; {key} is one of {", ".join(values)}')
         return value
 
@@ -114,13 +155,19 @@ class Reader:
         return None
 
     def note_unknown(self, node) -> None:
-        """Warn of each attribute and element below `node` that the format does not know."""
+        """Warn of each attribute, element and text below `node` that the format does not know."""
         attributes, children = KNOWN[node.tag]
         for key in node.keys():
             if key not in attributes:
-                self.warn(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"; it is ignored')
+                self.ignore(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"')
+        texts = [child.tail for child in node]
+        if node.tag not in WITH_TEXT:
+            texts.append(node.text)
+        stray = next(filter(None, map(xml.strip, texts)), None)
+        if stray:
+            self.ignore(node, f"<{node.tag}> has text, {stray[:40]!r}, which means nothing there")
         for child in node:
             if child.tag in children:
                 self.note_unknown(child)
             else:
-                self.warn(child, f"<{child.tag}> in <{node.tag}> is unknown; it is ignored")
+                self.ignore(child, f"<{child.tag}> in <{node.tag}> is unknown")

@@ -89,6 +89,7 @@ class Guest:
 
     name: Optional[str]
     image: Optional[str]
+    allow_outside_files: bool
     boot: Optional[int]
     virt_type: Optional[str]
     machine: Optional[str]
@@ -121,6 +122,7 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
     guest = Guest(
         name=asker.name(),
         image=asker.text("image"),
+        allow_outside_files=asker.flag("allow_outside_files") or False,
         boot=asker.number("boot", 0, 999),
         virt_type=asker.text("virt_type", but="auto"),
         machine=asker.text("machine"),

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import xml
 from .descriptor import Reader
 from .errors import Problem, Problems
-from .names import canonical_arch, file_mistake, name_mistake, target_mistake
+from .names import arch_mistake, canonical_arch, file_mistake, name_mistake, target_mistake
 
 BOOT_TYPES = ("hvm", "xen")
 FEATURES = ("pae", "acpi", "apic")
@@ -20,9 +20,9 @@ BOOT_DEVICES = ("hd", "cdrom")
 USES = ("system", "user", "scratch")
 # vdi is not in the manual; VirtualBox users' descriptors have it.
 FORMATS = ("raw", "iso", "qcow", "qcow2", "vmdk", "vdi")
-# More than any machine has slots for.
-MAX_INTERFACES = 256
-DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+# More of them than any machine has slots for (interfaces, drives, disks), or anyone has ways to boot.
+MAX_OF_A_KIND = 256
+DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
 @dataclass(frozen=True)
@@ -86,184 +86,210 @@ class Image:
         return tuple(self.disk(drive.disk) for drive in boot.drives)
 
 
-def parse_image(data, where: str = "image.xml") -> Image:
+def parse_image(data, where: str = "image.xml", strict: bool = False, outside: bool = False) -> Image:
     """Return the image that a descriptor (bytes or str) describes.
 
-    Raises ImageError with all mistakes, each with its line. Source: virt-image(5).
+    `strict`: what the format does not know is a mistake too; `outside`: files may lie out of the descriptor's folder.
+    Raises ImageError with all mistakes, each with its line. Source: virt-image(5); docs/descriptor.md has the rules.
     """
     root = xml.parse(data, where)
-    problems = Problems()
-    reader = Reader(where, problems)
+    reader = Reader(where, strict)
     if root.tag != "image":
         reader.wrong(root, f"<{root.tag}> is no image descriptor; the root element of virt-image(5) is <image>")
-        problems.raise_any()
-    image = _image(reader, root)
-    problems.raise_any()
-    return image
+        reader.finish()
+    image = _Parser(reader, outside).image(root)
+    return replace(image, warnings=reader.finish())
 
 
-def _image(reader: Reader, root) -> Image:
-    name = reader.child(root, "name", required=True)
-    domain = reader.child(root, "domain", required=True)
-    disks = _storage(reader, reader.child(root, "storage"))
-    boots, devices = (), None
-    if domain is not None:
-        boots = tuple(_boot(reader, node, disks) for node in domain.findall("boot"))
-        if not boots:
-            reader.wrong(domain, "<domain> has no <boot>; it needs one for each way to start the guest")
-        devices = reader.child(domain, "devices")
-    _files_are_there(reader, disks, boots)
-    interfaces = 0 if devices is None else len(devices.findall("interface"))
-    if interfaces > MAX_INTERFACES:
-        reader.wrong(devices, f"<interface> is there {interfaces} times; a guest has at most {MAX_INTERFACES}")
-    reader.note_unknown(root)
-    return Image(
-        name=_name(reader, name),
-        version=reader.attribute(name, "version"),
-        release=reader.attribute(name, "release"),
-        label=reader.text(root, "label"),
-        description=reader.text(root, "description"),
-        boots=boots,
-        vcpu=reader.number(devices, "vcpu", largest=65536) or 1,
-        memory_kib=reader.number(devices, "memory", largest=2**43),
-        interfaces=interfaces,
-        graphics=devices is not None and devices.find("graphics") is not None,
-        disks=tuple(disk for disk, _node in disks.values()),
-        warnings=tuple(str(warning) for warning in reader.warnings),
-    )
+class _Parser:
+    """One method for each element; a mistake is noted, and something harmless returned in its place."""
 
+    def __init__(self, reader: Reader, outside: bool) -> None:
+        self.reader = reader
+        self.outside = outside
 
-def _name(reader: Reader, node) -> str:
-    if node is None:
-        return ""
-    mistake = name_mistake(xml.text(node))
-    if mistake:
-        reader.wrong(node, f"<name> {mistake}")
-    return xml.text(node)
+    def image(self, root) -> Image:
+        reader = self.reader
+        name = reader.child(root, "name", required=True)
+        domain = reader.child(root, "domain", required=True)
+        disks = self.storage(reader.child(root, "storage"))
+        boots, devices = (), None
+        if domain is not None:
+            boots = tuple(self.boot(node, disks) for node in self.each(domain, "boot"))
+            if not boots:
+                reader.wrong(domain, "<domain> has no <boot>; it needs one for each way to start the guest")
+            devices = reader.child(domain, "devices")
+        self.files_are_there(disks, boots)
+        reader.note_unknown(root)
+        return Image(
+            name=self.name(name),
+            version=reader.attribute(name, "version", empty=True),
+            release=reader.attribute(name, "release", empty=True),
+            label=reader.text(root, "label"),
+            description=reader.text(root, "description"),
+            boots=boots,
+            vcpu=reader.number(devices, "vcpu", largest=65536) or 1,
+            memory_kib=reader.number(devices, "memory", largest=2**43),
+            interfaces=len(self.each(devices, "interface")),
+            graphics=reader.child(devices, "graphics") is not None,
+            disks=tuple(disk for disk, _node in disks.values()),
+        )
 
+    def each(self, node, tag: str) -> list:
+        """Return the children of that name, of which there may be several."""
+        found = [] if node is None else node.findall(tag)
+        if len(found) > MAX_OF_A_KIND:
+            self.reader.wrong(node, f"<{tag}> is there {len(found)} times; at most {MAX_OF_A_KIND} are read")
+        return found[:MAX_OF_A_KIND]
 
-def _boot(reader: Reader, node, disks: dict) -> Boot:
-    guest = reader.child(node, "guest", required=True)
-    arch = reader.text(guest, "arch", required=True)
-    system = reader.child(node, "os")
-    loader_node = reader.child(system, "loader")
-    loader = reader.text(system, "loader")
-    if loader and loader != "pygrub":
-        reader.wrong(loader_node, f"<loader> {loader!r} is unknown; it is empty with dev='hd|cdrom', or pygrub")
-    boot = Boot(
-        type=reader.one_of(node, "type", BOOT_TYPES, required=True),
-        arch=canonical_arch(arch or ""),
-        features=_features(reader, reader.child(guest, "features")),
-        loader=loader,
-        dev=reader.one_of(loader_node, "dev", BOOT_DEVICES),
-        kernel=_boot_file(reader, system, "kernel"),
-        initrd=_boot_file(reader, system, "initrd"),
-        cmdline=reader.text(system, "cmdline"),
-        drives=_drives(reader, node, disks),
-    )
-    _boot_is_consistent(reader, system, boot)
-    return boot
-
-
-def _boot_is_consistent(reader: Reader, system, boot: Boot) -> None:
-    if boot.loader and (boot.kernel or boot.initrd or boot.cmdline):
-        reader.wrong(system, "<loader>pygrub</loader> excludes <kernel>, <initrd> and <cmdline>: it finds them itself")
-    if boot.loader and boot.type == "hvm":
-        reader.wrong(system, "<loader>pygrub</loader> belongs to boots of type='xen'; an hvm guest has <loader dev=''>")
-    if not boot.kernel and (boot.initrd or boot.cmdline):
-        reader.wrong(system, "<initrd> and <cmdline> need a <kernel>")
-
-
-def _features(reader: Reader, node) -> dict[str, str]:
-    children = {name: reader.child(node, name) for name in FEATURES}
-    return {
-        name: reader.one_of(child, "state", STATES, default="on") for name, child in children.items() if child is not None
-    }
-
-
-def _boot_file(reader: Reader, system, tag: str) -> Optional[str]:
-    file = reader.text(system, tag)
-    mistake = file and file_mistake(file)
-    if mistake:
-        reader.wrong(system.find(tag), f"<{tag}> {mistake}")
-    return file
-
-
-def _drives(reader: Reader, boot, disks: dict) -> tuple[Drive, ...]:
-    drives: list[Drive] = []
-    for node in boot.findall("drive"):
-        disk, target = reader.attribute(node, "disk", required=True), reader.attribute(node, "target")
-        if disk and disk not in disks:
-            known = ", ".join(disks) or "none"
-            reader.wrong(node, f'<drive disk="{disk}"> names no disk in <storage>; it has {known}')
-        if disk and disk in [drive.disk for drive in drives]:
-            reader.wrong(node, f'<drive disk="{disk}"> is there twice in one <boot>; a disk is one device')
-        mistake = target and target_mistake(target)
+    def name(self, node) -> str:
+        if node is None:
+            return ""
+        mistake = name_mistake(xml.text(node))
         if mistake:
-            reader.wrong(node, f'<drive target="{target}"> {mistake}')
-        if target and target in [drive.target for drive in drives]:
-            reader.wrong(node, f'<drive target="{target}"> is taken by another drive of this <boot>')
-        drives.append(Drive(disk or "", target))
-    return tuple(drives)
+            self.reader.wrong(node, f"<name> {mistake}")
+        return xml.text(node)
 
+    def boot(self, node, disks: dict) -> Boot:
+        reader = self.reader
+        guest = reader.child(node, "guest", required=True)
+        system = reader.child(node, "os")
+        loader = reader.child(system, "loader")
+        boot = Boot(
+            type=reader.one_of(node, "type", BOOT_TYPES, required=True),
+            arch=self.arch(guest),
+            features=self.features(reader.child(guest, "features")),
+            loader=None if loader is None else xml.text(loader) or None,
+            dev=reader.one_of(loader, "dev", BOOT_DEVICES),
+            kernel=self.boot_file(system, "kernel"),
+            initrd=self.boot_file(system, "initrd"),
+            cmdline=reader.text(system, "cmdline"),
+            drives=self.drives(node, disks),
+        )
+        self.boot_is_whole(node, system, boot)
+        return boot
 
-def _storage(reader: Reader, storage) -> dict:
-    """Return id -> (disk, its node)."""
-    disks: dict = {}
-    for node in () if storage is None else storage.findall("disk"):
-        disk = _disk(reader, node)
-        if disk.id in disks:
-            reader.wrong(node, f'<disk id="{disk.id}"> is there twice; line {disks[disk.id][1].sourceline} has it too')
-        elif disk.id:
-            disks[disk.id] = (disk, node)
-    return disks
+    def boot_is_whole(self, node, system, boot: Boot) -> None:
+        reader = self.reader
+        parts = [] if system is None else [tag for tag in ("kernel", "initrd", "cmdline") if system.find(tag) is not None]
+        loader = None if system is None else system.find("loader")
+        if boot.loader not in (None, "pygrub"):
+            reader.wrong(loader, f"<loader> {boot.loader[:40]!r} is unknown; it is empty with dev='hd|cdrom', or pygrub")
+        elif boot.loader and parts:
+            reader.wrong(system, "<loader>pygrub</loader> excludes <kernel>, <initrd> and <cmdline>: it finds them itself")
+        elif parts and "kernel" not in parts:
+            reader.wrong(system, "<initrd> and <cmdline> need a <kernel>")
+        if boot.loader == "pygrub" and boot.type == "hvm":
+            reader.wrong(system, "<loader>pygrub</loader> belongs to boots of type='xen'; an hvm guest has <loader dev=''>")
+        if boot.type != "xen":
+            return
+        if loader is not None and (not boot.loader or boot.dev):
+            reader.ignore(loader, "<loader> of a paravirtualised guest is pygrub, without dev")
+        if not boot.loader and "kernel" not in parts:
+            reader.warn(node, "<boot> has neither pygrub nor a <kernel>, without which no paravirtualised guest starts")
 
+    def arch(self, guest) -> str:
+        told = self.reader.text(guest, "arch", required=True) or ""
+        mistake = told and arch_mistake(told)
+        if mistake:
+            self.reader.wrong(guest.find("arch"), f"<arch> {mistake}")
+        return canonical_arch(told)
 
-def _disk(reader: Reader, node) -> Disk:
-    file = reader.attribute(node, "file")
-    mistake = file and file_mistake(file)
-    if mistake:
-        reader.wrong(node, f'<disk file="{file}"> {mistake}')
-    disk_id = reader.attribute(node, "id") or file
-    if not disk_id:
-        reader.warn(node, "<disk> has neither file nor id, so that no drive can name it")
-    return Disk(
-        id=disk_id or "",
-        file=file,
-        use=reader.one_of(node, "use", USES, default="system"),
-        size_mib=reader.number_attribute(node, "size", largest=2**33),
-        format=reader.one_of(node, "format", FORMATS, default="raw"),
-        checksums=_checksums(reader, node),
-    )
+    def features(self, node) -> dict[str, str]:
+        children = {name: self.reader.child(node, name) for name in FEATURES}
+        return {
+            name: self.reader.one_of(child, "state", STATES, default="on")
+            for name, child in children.items()
+            if child is not None
+        }
 
+    def boot_file(self, system, tag: str) -> Optional[str]:
+        node = self.reader.child(system, tag)
+        if node is None:
+            return None
+        file = xml.text(node)
+        mistake = "is empty" if not file else file_mistake(file, self.outside)
+        if mistake:
+            self.reader.wrong(node, f"<{tag}> {mistake}")
+        return file
 
-def _checksums(reader: Reader, disk) -> dict[str, str]:
-    checksums = {}
-    for node in disk.findall("checksum"):
-        kind, digest = (node.get("type") or "").strip().lower(), xml.text(node).lower()
-        if kind not in DIGEST_LENGTHS:
-            reader.wrong(node, f'<checksum type="{kind}"> is unknown; known are {", ".join(DIGEST_LENGTHS)}')
-        elif len(digest) != DIGEST_LENGTHS[kind] or set(digest) - set("0123456789abcdef"):
-            reader.wrong(node, f"<checksum> is no {kind}: that is {DIGEST_LENGTHS[kind]} hexadecimal digits")
-        else:
-            checksums[kind] = digest
-    return checksums
+    def drives(self, boot, disks: dict) -> tuple[Drive, ...]:
+        reader = self.reader
+        drives: dict[str, Drive] = {}
+        taken: set = set()
+        for node in self.each(boot, "drive"):
+            disk, target = reader.attribute(node, "disk", required=True), reader.attribute(node, "target")
+            if disk and disk not in disks:
+                known = f"{', '.join(list(disks)[:8])}{', ...' if len(disks) > 8 else ''}" or "none"
+                reader.wrong(node, f'<drive disk="{disk}"> names no disk in <storage>; it has {known}')
+            if disk in drives:
+                reader.wrong(node, f'<drive disk="{disk}"> is there twice in one <boot>; a disk is one device')
+            mistake = target and target_mistake(target)
+            if mistake:
+                reader.wrong(node, f'<drive target="{target}"> {mistake}')
+            if target in taken:
+                reader.wrong(node, f'<drive target="{target}"> is taken by another drive of this <boot>')
+            taken.update(filter(None, [target]))
+            drives.setdefault(disk or "", Drive(disk or "", target))
+        return tuple(drives.values())
 
+    def storage(self, storage) -> dict:
+        """Return id -> (disk, its node)."""
+        disks: dict = {}
+        for node in self.each(storage, "disk"):
+            disk = self.disk(node)
+            if disk.id in disks:
+                line = disks[disk.id][1].sourceline
+                self.reader.wrong(node, f'<disk id="{disk.id}"> is there twice; line {line} has it too')
+            elif disk.id:
+                disks[disk.id] = (disk, node)
+        if storage is not None and storage.find("disk") is None:
+            self.reader.warn(storage, "<storage> has no <disk>; it lists one or more, or is left out")
+        return disks
 
-def _files_are_there(reader: Reader, disks: dict, boots: tuple[Boot, ...]) -> None:
-    """Check that a system disk has a file: "The virtual machine image must contain files for all system disks"."""
-    used = {drive.disk for boot in boots for drive in boot.drives}
-    for disk, node in disks.values():
-        if disk.file:
-            continue
-        if disk.id in used and disk.use != "system" and disk.format == "iso":
-            reader.wrong(node, f'<disk id="{disk.id}"> is an ISO without a file; it cannot be made empty')
-        elif disk.use == "system" and disk.id in used:
-            reader.wrong(node, f'<disk id="{disk.id}"> is a system disk without a file; the image must contain it')
-        elif disk.id not in used:
-            reader.warn(node, f'<disk id="{disk.id}"> has no file, and no drive uses it')
-        elif disk.size_mib is None:
-            reader.wrong(node, f'<disk id="{disk.id}"> has neither file nor size, so it cannot be made')
+    def disk(self, node) -> Disk:
+        reader = self.reader
+        file = reader.attribute(node, "file")
+        mistake = file and file_mistake(file, self.outside)
+        if mistake:
+            reader.wrong(node, f'<disk file="{file}"> {mistake}')
+        disk_id = reader.attribute(node, "id") or file
+        if not disk_id:
+            reader.warn(node, "<disk> has neither file nor id, so that no drive can name it")
+        return Disk(
+            id=disk_id or "",
+            file=file,
+            use=reader.one_of(node, "use", USES, default="system"),
+            size_mib=reader.number_attribute(node, "size", largest=2**33),
+            format=reader.one_of(node, "format", FORMATS, default="raw"),
+            checksums=self.checksums(node),
+        )
+
+    def checksums(self, disk) -> dict[str, str]:
+        checksums: dict[str, str] = {}
+        for node in self.each(disk, "checksum"):
+            kind = (self.reader.attribute(node, "type", required=True) or "").lower()
+            digest = xml.text(node).lower()
+            if kind and kind not in DIGEST_LENGTHS:
+                self.reader.wrong(node, f'<checksum type="{kind}"> is unknown; known are {", ".join(DIGEST_LENGTHS)}')
+            elif kind and (len(digest) != DIGEST_LENGTHS[kind] or set(digest) - set("0123456789abcdef")):
+                self.reader.wrong(node, f"<checksum> is no {kind}: that is {DIGEST_LENGTHS[kind]} hexadecimal digits")
+            elif checksums.setdefault(kind, digest) != digest:
+                self.reader.wrong(node, f'<checksum type="{kind}"> is there twice, and the two differ')
+        return checksums
+
+    def files_are_there(self, disks: dict, boots: tuple[Boot, ...]) -> None:
+        """Check that each disk that a drive uses has a file, in the image or to be made."""
+        used = {drive.disk for boot in boots for drive in boot.drives}
+        for disk, node in disks.values():
+            if not disk.file and disk.id in used:
+                self.reader.wrong(
+                    node,
+                    f'<disk id="{disk.id}"> has no file, and a drive uses it; a disk that is not in the image is made '
+                    "under the name that file gives it",
+                )
+            elif not disk.file:
+                self.reader.warn(node, f'<disk id="{disk.id}"> has no file, and no drive uses it')
 
 
 def check_image(image: Image) -> Image:
@@ -277,12 +303,14 @@ def check_image(image: Image) -> Image:
     mistake = name_mistake(image.name)
     expect(not mistake, f"name {mistake}")
     expect(bool(image.boots), "boots is empty; there is one for each way to start the guest")
-    expect(0 <= image.interfaces <= MAX_INTERFACES, f"interfaces is {image.interfaces}, out of 0 to {MAX_INTERFACES}")
+    expect(0 <= image.interfaces <= MAX_OF_A_KIND, f"interfaces is {image.interfaces}, out of 0 to {MAX_OF_A_KIND}")
     known = {disk.id for disk in image.disks}
     for disk in image.disks:
         expect(disk.use in USES, f"disk {disk.id}: use {disk.use} is none of {', '.join(USES)}")
         expect(disk.format in FORMATS, f"disk {disk.id}: format {disk.format} is none of {', '.join(FORMATS)}")
-        expect(not disk.file or not file_mistake(disk.file), f"disk {disk.id}: file leaves the descriptor's folder")
+        # Where the file may lie was judged when the descriptor was read.
+        wrong = disk.file and file_mistake(disk.file, outside=True)
+        expect(not wrong, f"disk {disk.id}: file {wrong}")
     for index, boot in enumerate(image.boots):
         expect(boot.type in BOOT_TYPES, f"boots[{index}]: type {boot.type} is none of {', '.join(BOOT_TYPES)}")
         expect(boot.dev in (None, *BOOT_DEVICES), f"boots[{index}]: dev {boot.dev} is none of {', '.join(BOOT_DEVICES)}")

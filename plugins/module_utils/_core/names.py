@@ -25,6 +25,12 @@ ARCHES = {
     "ppc64el": "ppc64le",
 }
 TARGET = re.compile(r"(xvd|vd|hd|sd|fd|ubd)([a-z]{1,2})([0-9]{0,3})")
+# The same in every version of Python and in the grammar: controls, spaces that look like others, marks of direction,
+# private characters. U+2028 and its like break lines.
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\uffff]"
+)
+ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
 MAX_NAME = 128
 
@@ -40,7 +46,7 @@ def name_mistake(name: str) -> Optional[str]:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters; a guest's name has at most {MAX_NAME}"
-    bad = sorted({char for char in name if char == "/" or not char.isprintable()})
+    bad = UNPRINTABLE.search(name) or re.search("/", name)
     if bad:
         return f"holds {bad[0]!r}, which no guest's name can have"
     if name[0] in ".-" or name != name.strip():
@@ -48,15 +54,26 @@ def name_mistake(name: str) -> Optional[str]:
     return None
 
 
-def file_mistake(file: str) -> Optional[str]:
-    """Return why a descriptor cannot name this file, or None: it stays in the descriptor's folder."""
-    if file.startswith("/"):
+def arch_mistake(arch: str) -> Optional[str]:
+    """Return why this is no architecture's name, or None."""
+    return None if ARCH.fullmatch(arch) else f"{arch[:40]!r} is no architecture; one is called x86_64, another aarch64"
+
+
+def file_mistake(file: str, outside: bool = False) -> Optional[str]:
+    """Return why a descriptor cannot name this file, or None: it stays in the descriptor's folder, unless `outside`."""
+    parts = file.split("/")
+    if file.startswith("/") and not outside:
         return "is an absolute path; file names are relative to the descriptor"
-    if ".." in file.split("/"):
+    if ".." in parts and not outside:
         return "leaves the descriptor's folder"
-    if not file.isprintable():
-        return "holds characters that cannot be printed"
-    return None
+    if parts[-1] in ("", ".", ".."):
+        return "names a folder; a file was expected"
+    return text_mistake(file)
+
+
+def text_mistake(text: str) -> Optional[str]:
+    """Return why a text cannot be told in a line, or None."""
+    return "holds characters that cannot be printed" if UNPRINTABLE.search(text) else None
 
 
 def target_mistake(target: str) -> Optional[str]:

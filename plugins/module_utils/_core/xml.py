@@ -25,18 +25,21 @@ DECLARATION = re.compile(r"\ufeff?<\?xml\s[^>]{0,400}\?>")
 TOLD_ENCODING = re.compile(rb"<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 
 
-class _PrologSeen(Exception):
-    """The root element has begun, so no document type can follow."""
+# libvirt's longest documents are nested backing chains, of at most 200 layers.
+MAX_DEPTH = 240
+MAX_NAME = 256
+MAX_ATTRIBUTE = 64 * 1024
+XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 
 def parse(data, where: str):
     """Return the root element of strangers' XML (bytes or str).
 
-    No DTD, entity, network access or processing instruction gets through; at most MAX_BYTES are read.
-    Raises ImageError with the line.
+    No DTD, entity, XInclude, network access or processing instruction gets through; size, depth and attributes are
+    bounded. Raises ImageError with the line.
     """
     raw = _as_utf8(data, where)
-    _refuse_doctype(raw, where)
+    mistake = _refuse_hostile(raw, where)
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -47,12 +50,17 @@ def parse(data, where: str):
         remove_pis=True,
     )
     try:
-        return etree.fromstring(raw, parser)
+        root = etree.fromstring(raw, parser)
     except etree.XMLSyntaxError as error:
-        line = error.lineno or None
-        raise ImageError(f"is not well-formed XML: {error.msg}", where, line) from None
+        # libxml2's words may have a line break, and end with the line.
+        said = re.sub(r"[\s,]*, line [0-9]+, column ([0-9]+)$", r", column \1", " ".join(error.msg.split()))
+        raise ImageError(f"is not well-formed XML: {said}", where, error.lineno or None) from None
     except ValueError as error:
         raise ImageError(f"is not XML: {error}", where) from None
+    if mistake:
+        # Two readers that do not agree: what the first could not read was not guarded.
+        raise ImageError(f"is not well-formed XML: {mistake}", where, mistake.lineno)
+    return root
 
 
 def _as_utf8(data, where: str) -> bytes:
@@ -89,25 +97,45 @@ def decode(raw: bytes, where: str) -> str:
         raise ImageError(f"is not {name.upper()}: byte {error.start} is {raw[error.start]:#04x}", where, line) from None
 
 
-def _refuse_doctype(raw: bytes, where: str) -> None:
-    """Raise ImageError if the document declares a DTD; its entities would be expanded in attributes."""
+def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
+    """Raise ImageError for what a descriptor has no use for and a reader could choke on, before a tree is built.
+
+    Returns the mistake that ended the reading, or None. Source: https://docs.python.org/3/library/xml.html#xml-security
+    """
     reader = expat.ParserCreate("utf-8")
+    depth = 0
 
-    def doctype(*_arguments):
-        raise ImageError(
-            "has a document type (<!DOCTYPE>); descriptors and domains have none", where, reader.CurrentLineNumber
-        )
+    def refuse(why: str) -> None:
+        raise ImageError(why, where, reader.CurrentLineNumber)
 
-    def root(*_arguments):
-        raise _PrologSeen
+    def doctype(*_arguments) -> None:
+        # Its entities would be expanded in attributes.
+        refuse("has a document type (<!DOCTYPE>); descriptors and domains have none")
 
-    reader.StartDoctypeDeclHandler = doctype
-    reader.StartElementHandler = root
+    def start(name: str, attributes: dict) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            refuse(f"is nested more than {MAX_DEPTH} elements deep")
+        for key, value in ((name, ""), *attributes.items()):
+            if len(key) > MAX_NAME:
+                refuse(f"has a name of {len(key)} characters, {key[:20]}...; at most {MAX_NAME} are read")
+            if len(value) > MAX_ATTRIBUTE:
+                refuse(f'has an attribute {key} of {len(value)} characters; at most {MAX_ATTRIBUTE} are read')
+            if value == XINCLUDE and key.startswith("xmlns"):
+                refuse("has XInclude in it; descriptors and domains are whole in themselves")
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    reader.StartDoctypeDeclHandler, reader.StartElementHandler, reader.EndElementHandler = doctype, start, end
     try:
         reader.Parse(raw, True)
-    except (_PrologSeen, expat.ExpatError):
-        # What expat cannot read, lxml reports with better words.
-        return
+    except expat.ExpatError as mistake:
+        # lxml reports it with better words.
+        return mistake
+    return None
 
 
 def element(tag: str, attributes: Optional[dict] = None, *children):
@@ -152,7 +180,12 @@ def xpath(node) -> str:
 
 def text(node) -> str:
     """Return an element's text without the white space around it."""
-    return (node.text or "").strip()
+    return strip(node.text)
+
+
+def strip(value: Optional[str]) -> str:
+    """Return a text without what XML calls white space around it, the same in every reader and grammar."""
+    return (value or "").strip(" \t\r\n")
 
 
 def problem(message: str, node, where: str) -> Problem:

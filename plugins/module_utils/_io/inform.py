@@ -46,10 +46,11 @@ def domain_xml_info(params: dict, connection: Connection) -> Outcome:
 
 
 def _image(params: dict) -> Image:
+    rules = {"strict": params["strict"], "outside": params["allow_outside_files"]}
     if params["path"] is None:
-        return parse_image(params["descriptor"], "descriptor")
+        return parse_image(params["descriptor"], "descriptor", **rules)
     folder = Folder(params["path"])
-    return parse_image(folder.descriptor(), folder.path)
+    return parse_image(folder.descriptor(), folder.path, **rules)
 
 
 def _domain_capabilities(host: Host, connection: Connection) -> list[str]:

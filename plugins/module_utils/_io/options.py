@@ -9,9 +9,13 @@ from .._core import guest
 
 URI = {"uri": {"type": "str", "default": "qemu:///system"}}
 
+OUTSIDE = {"allow_outside_files": {"type": "bool", "default": False}}
+
 DESCRIPTOR = {
     "path": {"type": "path"},
     "descriptor": {"type": "str"},
+    "strict": {"type": "bool", "default": False},
+    **OUTSIDE,
 }
 ONE_DESCRIPTOR = {
     "mutually_exclusive": [("path", "descriptor")],
@@ -84,6 +88,7 @@ REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": 
 SHAPE = {
     "name": {"type": "str"},
     "image": {"type": "str"},
+    **OUTSIDE,
     **MATCH,
     "firmware": {"type": "str", "choices": list(guest.FIRMWARES), "default": "auto"},
     "vcpus": {"type": "int"},
@@ -119,6 +124,7 @@ STORAGE = {
     **URI,
     "name": {"type": "str"},
     "image": {"type": "str", "required": True},
+    **OUTSIDE,
     **MATCH,
     **PLACE,
     **UNLISTED_FEATURES,

@@ -32,10 +32,11 @@ class File:
 
 
 class Folder:
-    """The folder of a descriptor on this machine."""
+    """The folder of a descriptor on this machine; `outside`: its files may lie elsewhere."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, outside: bool = False) -> None:
         self.path = os.path.abspath(os.path.expanduser(path))
+        self.outside = outside
         self.where = os.path.basename(self.path)
 
     def descriptor(self) -> bytes:
@@ -53,8 +54,12 @@ class Folder:
         """
         root = os.path.realpath(os.path.dirname(self.path))
         path = os.path.realpath(os.path.join(root, name))
-        if os.path.commonpath([root, path]) != root:
-            raise ImageError(f"{name} leads to {path}, out of the descriptor's folder; put the file there", self.path)
+        if not self.outside and os.path.commonpath([root, path]) != root:
+            raise ImageError(
+                f"{name} leads to {path}, out of the descriptor's folder; put the file there, or say "
+                "allow_outside_files: true",
+                self.path,
+            )
         try:
             with opened(path, name) as file:
                 status = os.fstat(file.fileno())

@@ -44,7 +44,7 @@ class Survey:
 
     def __init__(self, connection: Connection, deliveries=()) -> None:
         self.connection = connection
-        self._deliveries = {told["image"]: Delivery(told) for told in deliveries}
+        self._deliveries = {(told["image"], told["outside"]): Delivery(told) for told in deliveries}
         self.host = lru_cache(maxsize=None)(self._host)
         self.image = lru_cache(maxsize=None)(self._image)
         self.pool = lru_cache(maxsize=None)(self._pool)
@@ -66,7 +66,8 @@ class Survey:
 
     def guest(self, guest: Guest) -> Sighting:
         """Return all that a plan for this guest needs; raise ImageError."""
-        image = self.image(guest.image) if guest.image and guest.state != "absent" or not guest.name else None
+        wanted = guest.image and guest.state != "absent" or not guest.name
+        image = self.image(guest.image, guest.allow_outside_files) if wanted else None
         name = guest.name or image.name
         live = self.connection.live(name)
         record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
@@ -90,15 +91,18 @@ class Survey:
             taken={} if live and guest.state != "absent" else self._taken(),
         )
 
-    def folder(self, path: str):
-        """Return the folder of a descriptor: delivered, or on this machine."""
-        return self._deliveries.get(path) or Folder(path)
+    def folder(self, guest: Guest):
+        """Return the folder of a guest's descriptor: delivered, or on this machine."""
+        return self._folder(guest.image, guest.allow_outside_files)
 
-    def _image(self, path: str) -> Image:
+    def _folder(self, path: str, outside: bool):
+        return self._deliveries.get((path, outside)) or Folder(path, outside)
+
+    def _image(self, path: str, outside: bool) -> Image:
         if "://" in path:
             raise ImageError(f"image {path} is a URL, and images are not fetched yet; give the path of a descriptor")
-        folder = self.folder(path)
-        return parse_image(folder.descriptor(), folder.path)
+        folder = self._folder(path, outside)
+        return parse_image(folder.descriptor(), folder.path, outside=outside)
 
     def _host(self) -> Host:
         host = parse_capabilities(self.connection.capabilities())
@@ -133,43 +137,43 @@ class Survey:
             wanted = disk.use == "system" or disk.format == "iso" or not found[f"{pool.path}/{own}"].header
             if disk.file and wanted:
                 recorded = record.disk(disk.id) if record else None
-                source = self._source(guest.image, disk.file, disk.checksums, disk.format, pool, recorded)
+                source = self._source(guest, disk.file, disk.checksums, disk.format, pool, recorded)
                 if source:
                     sources[disk.id] = source
                     self._look(found, pool, base_name(source.digest, disk.format), base_format(disk.format))
         for tag in BOOT_FILES:
             file = getattr(boot, tag)
             if file:
-                source = self._source(guest.image, file, {}, "boot", pools[guest.pool], None)
+                source = self._source(guest, file, {}, "boot", pools[guest.pool], None)
                 if source is None:
-                    raise ImageError(f"<{tag}> {file} is not there", self.folder(guest.image).path)
+                    raise ImageError(f"<{tag}> {file} is not there", self.folder(guest).path)
                 sources[boot_file_key(tag)] = source
                 self._look(found, pools[guest.pool], base_name(source.digest, "boot"), "boot")
         return World(pools, sources, found)
 
-    def _source(self, image: str, name: str, checksums, format: str, pool: Pool, recorded: Optional[RecordedDisk]):
+    def _source(self, guest: Guest, name: str, checksums, format: str, pool: Pool, recorded: Optional[RecordedDisk]):
         """Return a file of the image with its digest, or None where it is not there.
 
         It is not read where its digest is known: from the descriptor if the pool has that base, or from the record
         if the file has not changed since.
         """
-        file = self.folder(image).file(name)
+        file = self.folder(guest).file(name)
         if file is None:
-            return self._source_gone(image, name, checksums, format, pool, recorded)
-        key = (image, name, pool.name)
+            return self._source_gone(guest.image, name, checksums, format, pool, recorded)
+        key = (guest.image, guest.allow_outside_files, name, pool.name)
         if key not in self._sources:
-            digest = self._digest(image, file, checksums, format, pool, recorded)
-            self._sources[key] = Source(file.path, name, file.size, file.stamp, digest, file.header, image)
+            digest = self._digest(guest, file, checksums, format, pool, recorded)
+            self._sources[key] = Source(file.path, name, file.size, file.stamp, digest, file.header, guest.image)
         return self._sources[key]
 
-    def _digest(self, image: str, file: File, checksums, format: str, pool: Pool, recorded) -> str:
+    def _digest(self, guest: Guest, file: File, checksums, format: str, pool: Pool, recorded) -> str:
         known = checksums.get("sha256")
         if known and self._has_base(pool, known, format):
             return known
         unchanged = recorded and file.stamp and recorded.stamp == file.stamp
         if unchanged and self._has_base(pool, recorded.digest, format):
             return recorded.digest
-        return self.folder(image).digest(file, checksums)
+        return self.folder(guest).digest(file, checksums)
 
     def _source_gone(self, image: str, name: str, checksums, format: str, pool: Pool, recorded) -> Optional[Source]:
         """Return what the pool has of a file that is no longer beside the descriptor, or None."""
