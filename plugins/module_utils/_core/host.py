@@ -9,8 +9,25 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
+from .emulator import DomainCapabilities, parse_domain_capabilities
 from .errors import ImageError
+from .hardware import (
+    Cell,
+    Cpu,
+    Migration,
+    SecurityModel,
+    attribute,
+    content,
+    number,
+    parse_cells,
+    parse_cpu,
+    parse_migration,
+    parse_security_models,
+)
 from .names import canonical_arch
+
+# Each has all machines of its <arch>. libvirt knows some 20 types.
+MAX_DOMAINS = 64
 
 
 @dataclass(frozen=True)
@@ -46,37 +63,26 @@ class HostGuest:
 
 
 @dataclass(frozen=True)
-class Cpu:
-    """The host's CPU as libvirt tells it."""
+class Kvm:
+    """Whether a probe saw KVM run a guest here, and if not, why; capabilities list KVM where no guest runs on it."""
 
-    model: Optional[str]
-    vendor: Optional[str]
-    features: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DomainCapabilities:
-    """What one emulator gives for one machine; `devices` maps kind -> enumeration -> values."""
-
-    emulator: Optional[str]
-    type: Optional[str]
-    machine: Optional[str]
-    arch: Optional[str]
-    max_vcpus: Optional[int]
-    firmwares: tuple[str, ...]
-    cpu_modes: tuple[str, ...]
-    devices: dict[str, dict[str, tuple[str, ...]]]
+    runs: bool
+    reason: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host; `uuid` is None where libvirt does not tell it."""
+    """A host; `uuid` is None where libvirt does not tell it, `kvm` where nobody probed: it is in no XML."""
 
     arch: str
     guests: tuple[HostGuest, ...]
     uuid: Optional[str] = None
     cpu: Optional[Cpu] = None
     domain_capabilities: tuple[DomainCapabilities, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    security_models: tuple[SecurityModel, ...] = ()
+    migration: Optional[Migration] = None
+    kvm: Optional[Kvm] = None
 
 
 def parse_capabilities(data, domain_capabilities=(), where: str = "capabilities") -> Host:
@@ -87,72 +93,80 @@ def parse_capabilities(data, domain_capabilities=(), where: str = "capabilities"
     root = xml.parse(data, where)
     if root.tag != "capabilities":
         raise ImageError(f"<{root.tag}> is no capabilities XML; its root element is <capabilities>", where)
-    arch = canonical_arch((root.findtext("host/cpu/arch") or "").strip())
+    node = root.find("host")
+    cpu = None if node is None else node.find("cpu")
+    arch = None if cpu is None else content(cpu, "arch")
     if not arch:
         raise ImageError("has no host/cpu/arch", where)
     return Host(
-        arch=arch,
-        guests=tuple(_guest(node, where) for node in root.findall("guest")),
-        uuid=(root.findtext("host/uuid") or "").strip() or None,
-        cpu=_cpu(root.find("host/cpu")),
+        arch=canonical_arch(arch),
+        guests=tuple(_guest(guest, where) for guest in root.findall("guest")),
+        uuid=content(node, "uuid"),
+        cpu=parse_cpu(cpu),
         domain_capabilities=tuple(
             parse_domain_capabilities(text, f"domain_capabilities[{index}]")
             for index, text in enumerate(domain_capabilities)
         ),
-    )
-
-
-def _cpu(node) -> Cpu:
-    # 2007's format names a feature by its element, today's by an attribute.
-    old = tuple(child.tag for child in node.findall("features/*"))
-    return Cpu(
-        model=(node.findtext("model") or "").strip() or None,
-        vendor=(node.findtext("vendor") or "").strip() or None,
-        features=old + tuple(child.get("name", "") for child in node.findall("feature")),
+        cells=parse_cells(node),
+        security_models=parse_security_models(node),
+        migration=parse_migration(node),
     )
 
 
 def _guest(node, where: str) -> HostGuest:
     arch = node.find("arch")
-    if arch is None or not arch.get("name"):
+    name = "" if arch is None else canonical_arch(attribute(arch, "name"))
+    if not name:
         raise ImageError("<guest> has no <arch name=''>", where, node.sourceline, xml.xpath(node))
-    wordsize = (arch.findtext("wordsize") or "").strip()
-    name = canonical_arch(arch.get("name"))
+    domains = [domain for domain in arch.findall("domain") if attribute(domain, "type")]
+    if len(domains) > MAX_DOMAINS:
+        raise ImageError(f"<arch> has {len(domains)} <domain>; at most {MAX_DOMAINS} are read", where, arch.sourceline)
     return HostGuest(
-        os_type=(node.findtext("os_type") or "").strip(),
+        os_type=content(node, "os_type") or "",
         arch=name,
-        wordsize=int(wordsize) if wordsize.isascii() and wordsize.isdecimal() and len(wordsize) < 5 else None,
+        wordsize=number(arch.findtext("wordsize")),
         features=_features(node.find("features"), name),
-        domains=tuple(_domain(domain, arch) for domain in arch.findall("domain")),
+        domains=tuple(_domain(domain, arch) for domain in domains),
     )
 
 
 def _domain(node, arch) -> HostDomain:
-    """Return a domain type; what it does not say for itself it has from its <arch>."""
+    """Return a domain type; what it does not say for itself it has from its <arch>.
 
-    def own(tag: str) -> Optional[str]:
-        return (node.findtext(tag) or arch.findtext(tag) or "").strip() or None
-
-    machines = node.findall("machine") or arch.findall("machine")
-    names = tuple(xml.text(machine) for machine in machines)
+    Source: virCapabilitiesDomainDataLookup in libvirt's src/conf/capabilities.c.
+    """
+    machines = _machines(node) or _machines(arch)
+    aliases = {name: canonical for name, canonical in machines if canonical}
+    # libvirt lists the emulator's default first. An old one has a full name only as the attribute of its alias.
+    names = tuple(dict.fromkeys([name for name, _canonical in machines] + list(aliases.values())))
     return HostDomain(
-        type=node.get("type", ""),
-        emulator=own("emulator"),
+        type=attribute(node, "type"),
+        emulator=content(node, "emulator") or content(arch, "emulator"),
         machines=names,
-        # libvirt lists the emulator's default first.
         default_machine=names[0] if names else None,
-        loader=own("loader"),
-        aliases={xml.text(machine): machine.get("canonical") for machine in machines if machine.get("canonical")},
+        loader=content(node, "loader") or content(arch, "loader"),
+        aliases=aliases,
     )
 
 
+def _machines(node) -> list[tuple[str, str]]:
+    """Return the machines of a <domain> or <arch>, each with the full name for which it is an alias, or ""."""
+    found = ((xml.text(machine), attribute(machine, "canonical")) for machine in node.findall("machine"))
+    return [(name, canonical) for name, canonical in found if name]
+
+
 def _features(node, arch: str) -> dict[str, Feature]:
+    """Return the features by name; one without attributes is on and stays so.
+
+    Source: virCapabilitiesFormatGuestFeatures in libvirt's src/conf/capabilities.c. `pae` and `nonpae` are two
+    elements for the two states of one feature.
+    """
     features = {}
     tags = {child.tag: child for child in (() if node is None else node)}
     for tag, child in tags.items():
         if tag in ("pae", "nonpae"):
             continue
-        default, toggle = child.get("default", "on") == "on", child.get("toggle") == "yes"
+        default, toggle = attribute(child, "default") in ("", "on"), attribute(child, "toggle") == "yes"
         features[tag] = Feature(on=default or toggle, off=toggle or not default, default=default)
     if "pae" in tags or "nonpae" in tags:
         features["pae"] = Feature(on="pae" in tags, off="nonpae" in tags, default="nonpae" not in tags)
@@ -160,28 +174,3 @@ def _features(node, arch: str) -> dict[str, Feature]:
         # Long mode is built on PAE, so capabilities do not list it: it is on, and cannot be off.
         features["pae"] = Feature(on=True, off=False, default=True)
     return features
-
-
-def parse_domain_capabilities(data, where: str = "domain capabilities") -> DomainCapabilities:
-    """Return what one emulator offers. Source: https://libvirt.org/formatdomaincaps.html."""
-    root = xml.parse(data, where)
-    if root.tag != "domainCapabilities":
-        raise ImageError(f"<{root.tag}> is no domain capabilities XML; its root is <domainCapabilities>", where)
-    vcpu = root.find("vcpu")
-    most = "" if vcpu is None else vcpu.get("max", "")
-    return DomainCapabilities(
-        emulator=root.findtext("path"),
-        type=root.findtext("domain"),
-        machine=root.findtext("machine"),
-        arch=canonical_arch(root.findtext("arch") or "") or None,
-        max_vcpus=int(most) if most.isascii() and most.isdecimal() and len(most) < 10 else None,
-        firmwares=tuple(xml.text(value) for value in root.findall("os/enum[@name='firmware']/value")),
-        cpu_modes=tuple(mode.get("name", "") for mode in root.findall("cpu/mode[@supported='yes']")),
-        devices={
-            device.tag: {
-                enum.get("name", ""): tuple(xml.text(value) for value in enum.findall("value"))
-                for enum in device.findall("enum")
-            }
-            for device in root.findall("devices/*[@supported='yes']")
-        },
-    )
