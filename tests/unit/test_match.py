@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core.host import parse_capabilities
+from ansible_collections.virt.image.plugins.module_utils._core.host import Kvm, parse_capabilities
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, choose, match
 from ansible_collections.virt.image.tests.unit.support import host, image, message, table, text
 
@@ -31,7 +33,8 @@ def wish(row):
 
 @pytest.mark.parametrize("row", table("matches.yml"))
 def test_match(row):
-    found = match(boots(*row["boots"]), host(row["host"]), wish(row))
+    probed = Kvm(**row["kvm"]) if "kvm" in row else None
+    found = match(boots(*row["boots"]), replace(host(row["host"]), kvm=probed), wish(row))
     assert found.chosen == row["chosen"]
     obstacles = {verdict.index: list(verdict.obstacles) for verdict in found.verdicts if verdict.obstacles}
     assert obstacles == row.get("obstacles", {})
@@ -77,7 +80,8 @@ def test_choose_tells_every_reason():
         "this host fits no boot alternative of image web: "
         "boot 0 (xen x86_64): the host runs no xen guests of x86_64; it runs hvm i686, hvm x86_64; "
         "boot 1 (hvm ppc64): the host runs no hvm guests of ppc64; it runs hvm i686, hvm x86_64; "
-        "boot 2 (hvm x86_64): feature apic must be off, and the host cannot turn it off"
+        "boot 2 (hvm x86_64): feature apic must be off, and hvm guests of x86_64 always have it here; "
+        "they can do without acpi"
     )
 
 

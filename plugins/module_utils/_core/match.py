@@ -14,8 +14,10 @@ from .image import FEATURES, Boot, Image
 
 # What capabilities call the guests of a boot type; "linux" is what libvirt before 0.3 called paravirtualised ones.
 OS_TYPES = {"hvm": ("hvm",), "xen": ("xen", "linux")}
-# From the best: hardware-assisted before emulated.
-VIRT_TYPES = ("xen", "kvm", "hvf", "bhyve", "vz", "qemu")
+# Domain types whose guests' instructions are emulated, from the faster to the slower; all others have the hardware's help.
+EMULATED = ("kqemu", "qemu")
+# So many names of what a host has are told.
+MAX_NAMES = 8
 # These architectures' emulators default to a board without PCI, or to none.
 PREFERRED_MACHINES = {
     "aarch64": ("virt",),
@@ -97,34 +99,23 @@ def choose(image: Image, host: Host, wish: Wish = Wish()) -> Verdict:
 
 
 def _rank(verdict: Verdict) -> tuple:
-    return (verdict.type != "xen", _virt_rank(verdict.virt_type), verdict.index)
+    """Return how good an alternative is, the best first: docs/matching.md has the table."""
+    return (verdict.type != "xen", _slowness(verdict.virt_type), verdict.index)
 
 
-def _virt_rank(virt_type) -> int:
-    return VIRT_TYPES.index(virt_type) if virt_type in VIRT_TYPES else len(VIRT_TYPES)
+def _slowness(virt_type: str) -> int:
+    return EMULATED.index(virt_type) + 1 if virt_type in EMULATED else 0
 
 
 def _judge(index: int, boot: Boot, host: Host, wish: Wish) -> Verdict:
-    """Return the verdict with the best domain type that fits, or the obstacles of the nearest kind of guest."""
+    """Return the verdict with the best domain type that fits, or all that is in the way."""
     if wish.boot not in (None, index):
         return Verdict(index, boot.type, boot.arch, False, (f"boot: {wish.boot} asks for another",))
-    kinds = [guest for guest in host.guests if guest.os_type in OS_TYPES.get(boot.type, ()) and guest.arch == boot.arch]
-    if not kinds:
-        return Verdict(index, boot.type, boot.arch, False, (_no_kind(boot, host),))
-    obstacles: list[str] = []
-    candidates: list[tuple] = []
-    for kind in kinds:
-        missing = _feature_obstacles(boot, kind)
-        for domain in kind.domains:
-            wrong = missing + _domain_obstacles(domain, wish)
-            obstacles.extend(text for text in wrong if text not in obstacles)
-            if not wrong:
-                candidates.append((kind, domain))
-        if not kind.domains:
-            obstacles.append(f"the host names no hypervisor for {kind.os_type} guests of {kind.arch}")
-    if not candidates:
-        return Verdict(index, boot.type, boot.arch, False, tuple(obstacles))
-    kind, domain = min(candidates, key=lambda pair: _virt_rank(pair[1].type))
+    fitting, obstacles = _candidates(boot, host, wish)
+    if not fitting:
+        return Verdict(index, boot.type, boot.arch, False, tuple(dict.fromkeys(obstacles)))
+    # The first of the best: capabilities list what they prefer first.
+    kind, domain = min(fitting, key=lambda pair: _slowness(pair[1].type))
     return Verdict(
         index,
         boot.type,
@@ -140,9 +131,35 @@ def _judge(index: int, boot: Boot, host: Host, wish: Wish) -> Verdict:
     )
 
 
-def _no_kind(boot: Boot, host: Host) -> str:
-    kinds = ", ".join(dict.fromkeys(f"{guest.os_type} {guest.arch}" for guest in host.guests)) or "none"
-    return f"the host runs no {boot.type} guests of {boot.arch}; it runs {kinds}"
+def _candidates(boot: Boot, host: Host, wish: Wish) -> tuple[list, list[str]]:
+    """Return the kinds of guest and domain types that can run an alternative, and what speaks against the others."""
+    kinds = [guest for guest in host.guests if guest.os_type in OS_TYPES.get(boot.type, ()) and guest.arch == boot.arch]
+    offered = [(kind, domain) for kind in kinds for domain in kind.domains]
+    if not offered:
+        return [], [_no_kind(boot, host, kinds)]
+    asked = [(kind, domain) for kind, domain in offered if wish.virt_type in (None, domain.type)]
+    obstacles = []
+    if not asked:
+        types = ", ".join(dict.fromkeys(domain.type for _kind, domain in offered))
+        obstacles.append(f"virt_type: {wish.virt_type} is asked for, and the host has {types} for {_guests(kinds[0])}")
+    fitting = []
+    for kind, domain in asked or offered:
+        wrong = _feature_obstacles(boot, kind) + (_domain_obstacles(domain, host, wish) if asked else [])
+        obstacles += wrong
+        if asked and not wrong:
+            fitting.append((kind, domain))
+    return fitting, obstacles
+
+
+def _guests(kind: HostGuest) -> str:
+    return f"{kind.os_type} guests of {kind.arch}"
+
+
+def _no_kind(boot: Boot, host: Host, kinds: list[HostGuest]) -> str:
+    if kinds:
+        return f"the host names no hypervisor for {_guests(kinds[0])}"
+    known = ", ".join(dict.fromkeys(f"{guest.os_type} {guest.arch}" for guest in host.guests)) or "none"
+    return f"the host runs no {boot.type} guests of {boot.arch}; it runs {known}"
 
 
 def _feature_obstacles(boot: Boot, kind: HostGuest) -> list[str]:
@@ -150,18 +167,32 @@ def _feature_obstacles(boot: Boot, kind: HostGuest) -> list[str]:
     for name, state in boot.features.items():
         feature = kind.features.get(name)
         if state == "on" and not (feature and feature.on):
-            obstacles.append(f"feature {name} must be on, and the host does not offer it")
+            can = [name for name in FEATURES if name in kind.features and kind.features[name].on]
+            obstacles.append(
+                f"feature {name} must be on, and {_guests(kind)} cannot have it here; they can have {_some(can)}"
+            )
         if state == "off" and feature and not feature.off:
-            obstacles.append(f"feature {name} must be off, and the host cannot turn it off")
+            can = [name for name in FEATURES if name in kind.features and kind.features[name].off]
+            obstacles.append(
+                f"feature {name} must be off, and {_guests(kind)} always have it here; they can do without {_some(can)}"
+            )
     return obstacles
 
 
-def _domain_obstacles(domain: HostDomain, wish: Wish) -> list[str]:
-    if wish.virt_type not in (None, domain.type):
-        return [f"virt_type: {wish.virt_type} is asked for, and the host has {domain.type}"]
+def _domain_obstacles(domain: HostDomain, host: Host, wish: Wish) -> list[str]:
+    obstacles = []
+    if domain.type == "kvm" and host.kvm and not host.kvm.runs:
+        obstacles.append(f"KVM is there and runs no guest: {host.kvm.reason}")
     if wish.machine and wish.machine not in domain.machines:
-        return [f"machine: {wish.machine} is unknown to {domain.emulator or domain.type}"]
-    return []
+        names = _some([*domain.aliases, *(name for name in domain.machines if name not in domain.aliases)])
+        obstacles.append(f"machine: {wish.machine} is unknown to {domain.emulator or domain.type}; it has {names}")
+    return obstacles
+
+
+def _some(names: list[str]) -> str:
+    """Return names as text; of very many the first."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return (", ".join(names[:MAX_NAMES]) or "none") + more
 
 
 def _setting(boot: Boot, name: str, feature: Feature, wish: Wish) -> bool:
