@@ -33,6 +33,7 @@ class Libvirt:
     def __init__(self, folder):
         self.folder, self.image = folder / "pool", folder / "image"
         self.domains, self.nets, self.kind = {}, {"default": True}, "dir"
+        self.asked = []
         self.folder.mkdir()
         self.image.mkdir()
         (self.image / "image.xml").write_text(IMAGE.format("<interface/>"))
@@ -40,6 +41,11 @@ class Libvirt:
 
     def capabilities(self):
         return text("capabilities/qemu.xml")
+
+    def domain_capabilities(self, *wanted):
+        self.asked.append(wanted)
+        told = text("capabilities/domain-qemu.xml")
+        return told.replace("<domain>qemu<", f"<domain>{wanted[3]}<").replace("pc-i440fx-7.2", wanted[2])
 
     def hostname(self):
         return "host"

@@ -11,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
+from typing import Optional
 
 from . import xml
 from .chain import render_backing
 from .devices import X86, Device, assign_devices
+from .emulator import DomainCapabilities
 from .errors import ImageError
 from .guest import Graphics, Guest, Network
 from .host import Host
 from .image import Boot, Image
 from .match import Verdict
+from .offer import refuse_what_is_not_offered, wants_efi
 from .volume import Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
@@ -28,8 +31,6 @@ QEMU_PREFIX = "52:54:00"
 QEMU_TYPES = ("qemu", "kvm", "hvf")
 # Architectures whose KVM knows no named CPU models.
 PASSTHROUGH_ARCHES = ("aarch64", "armv7l", "riscv64")
-# Parts that boot from a disk only through UEFI.
-EFI_ARCHES = ("aarch64",)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Parts:
     volumes: tuple[Volume, ...]
     boot_files: dict[str, str]
     networks: tuple[Network, ...]
+    offered: Optional[DomainCapabilities] = None
 
 
 def derive_identity(host: Host, name: str, verdict: Verdict, count: int) -> Identity:
@@ -78,6 +80,12 @@ def networks_of(image: Image, guest: Guest, session: bool) -> tuple[Network, ...
 def render_domain(parts: Parts, identity: Identity):
     """Return the domain's tree, without our record. Raises ImageError for what cannot be rendered."""
     image, guest, verdict = parts.image, parts.guest, parts.verdict
+    if verdict.type == "xen" and not (parts.boot.loader or parts.boot.kernel):
+        raise ImageError(
+            f"boot {verdict.index} of image {image.name} has neither <loader>pygrub</loader> nor a <kernel>, without which "
+            "no paravirtualised guest starts"
+        )
+    refuse_what_is_not_offered(guest, parts.boot, verdict, parts.offered)
     memory = guest.memory_kib or image.memory_kib
     if memory is None:
         raise ImageError(f"image {image.name} says no memory; say it with the option memory, such as 512 MiB")
@@ -110,7 +118,7 @@ def absent_places(verdict: Verdict) -> tuple[str, ...]:
 
 def _os(parts: Parts):
     boot, verdict = parts.boot, parts.verdict
-    efi = _is_efi(parts)
+    efi = wants_efi(parts.guest, boot, verdict)
     if efi and verdict.arch in X86 and not (verdict.features or {}).get("acpi"):
         raise ImageError("firmware: efi needs ACPI, which this boot alternative turns off; the descriptor lacks <acpi/>")
     paravirtualised = verdict.type == "xen"
@@ -129,12 +137,6 @@ def _os(parts: Parts):
         xml.leaf("cmdline", boot.cmdline),
         xml.element("boot", {"dev": boot.dev or "hd"}) if not paravirtualised and not boot.kernel else None,
     )
-
-
-def _is_efi(parts: Parts) -> bool:
-    if parts.guest.firmware == "auto":
-        return parts.verdict.arch in EFI_ARCHES and not parts.boot.kernel
-    return parts.guest.firmware == "efi"
 
 
 def _features(verdict: Verdict):

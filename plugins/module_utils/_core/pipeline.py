@@ -14,6 +14,7 @@ from .guest import Guest
 from .host import Host
 from .image import Image
 from .match import Verdict, choose
+from .offer import offered_to
 from .record import Record, read_record
 from .steps import (
     CopyVolume,
@@ -117,7 +118,7 @@ def plan_guest(sighting: Sighting) -> Plan:
         claims.refuse_foreign_record(record, tree)
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
-    verdict = _keep_machine(sighting)
+    verdict = keep_machine(sighting)
     _check_networks(sighting)
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
@@ -151,6 +152,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
         storage.volumes,
         storage.boot_files,
         networks,
+        offered_to(sighting.host, verdict),
     )
     # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
     derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))
@@ -170,7 +172,7 @@ def render_offline(image: Image, host: Host, guest: Guest, folder: str, session:
     return xml.to_text(tree)
 
 
-def _keep_machine(sighting: Sighting) -> Verdict:
+def keep_machine(sighting: Sighting) -> Verdict:
     """Return the verdict with the machine that the guest was made with, its ABI, unless the user names another."""
     verdict = sighting.verdict
     if sighting.live is None or sighting.guest.machine:

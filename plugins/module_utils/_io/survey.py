@@ -11,13 +11,15 @@ from functools import lru_cache
 from typing import Optional
 
 from .._core import xml
+from .._core.emulator import parse_domain_capabilities
 from .._core.errors import ImageError, Problems
 from .._core.guest import Guest
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.host import Host, parse_capabilities
 from .._core.image import Image, parse_image
 from .._core.match import Verdict, choose
-from .._core.pipeline import Sighting
+from .._core.offer import depends_on_offer
+from .._core.pipeline import Sighting, keep_machine
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.volume import (
     BOOT_FILES,
@@ -48,6 +50,7 @@ class Survey:
         self.host = lru_cache(maxsize=None)(self._host)
         self.image = lru_cache(maxsize=None)(self._image)
         self.pool = lru_cache(maxsize=None)(self._pool)
+        self._offer = lru_cache(maxsize=None)(self._domain_capabilities)
         self._listed = lru_cache(maxsize=None)(connection.volume_names)
         self._networks = lru_cache(maxsize=None)(connection.networks)
         self._taken = lru_cache(maxsize=None)(connection.disks)
@@ -76,7 +79,7 @@ class Survey:
         else:
             verdict = choose(image, self.host(), guest.wish)
             world = self._world(name, image, verdict, guest, record)
-        return Sighting(
+        sighting = Sighting(
             name=name,
             guest=guest,
             # Where libvirt may not open /dev/kvm it probes every emulator at each question: seconds.
@@ -90,6 +93,19 @@ class Survey:
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
             taken={} if live and guest.state != "absent" else self._taken(),
         )
+        return sighting if guest.state == "absent" else self._with_offer(sighting)
+
+    def _with_offer(self, sighting: Sighting) -> Sighting:
+        """Return the sighting with what the guest's emulator offers, where it asks for something that not all have."""
+        verdict = keep_machine(sighting)
+        if not depends_on_offer(sighting.guest, sighting.image.boots[verdict.index], verdict):
+            return sighting
+        offer = self._offer(verdict.emulator, verdict.arch, verdict.machine, verdict.virt_type)
+        return replace(sighting, host=replace(sighting.host, domain_capabilities=offer))
+
+    def _domain_capabilities(self, *wanted) -> tuple:
+        told = self.connection.domain_capabilities(*wanted)
+        return (parse_domain_capabilities(told),) if told else ()
 
     def folder(self, guest: Guest):
         """Return the folder of a guest's descriptor: delivered, or on this machine."""
