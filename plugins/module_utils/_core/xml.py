@@ -84,7 +84,9 @@ def decode(raw: bytes, where: str) -> str:
     """Return a document's text; raise ImageError for an encoding that is not read."""
     told = TOLD_ENCODING.match(raw[:256])
     name = told[1].decode("ascii") if told else "utf-8"
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        name = "utf-32"
+    elif raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
     elif raw.startswith(codecs.BOM_UTF8):
         name = "utf-8-sig"
