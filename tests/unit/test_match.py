@@ -78,7 +78,7 @@ def test_choose_tells_every_reason():
     told = message(choose, boots("xen x86_64", "hvm ppc64", "hvm x86_64 apic=off"), host())
     assert told == (
         "this host fits no boot alternative of image web: "
-        "boot 0 (xen x86_64): the host runs no xen guests of x86_64; it runs hvm i686, hvm x86_64; "
+        "boot 0 (xen x86_64): the host runs no xen guests of x86_64; it runs hvm x86_64, hvm i686; "
         "boot 1 (hvm ppc64): the host runs no hvm guests of ppc64; it runs hvm i686, hvm x86_64; "
         "boot 2 (hvm x86_64): feature apic must be off, and hvm guests of x86_64 always have it here; "
         "they can do without acpi"

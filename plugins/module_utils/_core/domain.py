@@ -29,6 +29,8 @@ from .volume import Volume
 MAC_PREFIXES = {"xen": "00:16:3e"}
 QEMU_PREFIX = "52:54:00"
 QEMU_TYPES = ("qemu", "kvm", "hvf")
+# QEMU's default there has 32 bits, also in the emulator of 64: https://www.qemu.org/docs/master/system/arm/virt.html
+EMULATED_MODELS = {"aarch64": "cortex-a57"}
 # Architectures whose KVM knows no named CPU models.
 PASSTHROUGH_ARCHES = ("aarch64", "armv7l", "riscv64")
 
@@ -147,9 +149,10 @@ def _features(verdict: Verdict):
 
 
 def _cpu(verdict: Verdict):
-    """Return the CPU that an assisted guest gets: the host's; an emulated one gets the emulator's default."""
+    """Return the CPU that an assisted guest gets: the host's; an emulated one mostly gets the emulator's default."""
     if verdict.virt_type != "kvm":
-        return None
+        model = EMULATED_MODELS.get(verdict.arch) if verdict.virt_type in QEMU_TYPES else None
+        return model and xml.element("cpu", {"mode": "custom"}, xml.element("model", {"fallback": "forbid"}, model))
     return xml.element("cpu", {"mode": "host-passthrough" if verdict.arch in PASSTHROUGH_ARCHES else "host-model"})
 
 

@@ -158,7 +158,9 @@ def _guests(kind: HostGuest) -> str:
 def _no_kind(boot: Boot, host: Host, kinds: list[HostGuest]) -> str:
     if kinds:
         return f"the host names no hypervisor for {_guests(kinds[0])}"
-    known = ", ".join(dict.fromkeys(f"{guest.os_type} {guest.arch}" for guest in host.guests)) or "none"
+    # The nearest first: another type of the same architecture.
+    near = sorted(host.guests, key=lambda guest: guest.arch != boot.arch)
+    known = _some(list(dict.fromkeys(f"{guest.os_type} {guest.arch}" for guest in near)))
     return f"the host runs no {boot.type} guests of {boot.arch}; it runs {known}"
 
 
