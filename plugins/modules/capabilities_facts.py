@@ -12,7 +12,8 @@ module: capabilities_facts
 short_description: Tell what a host can run
 version_added: 0.1.0
 description:
-  - Returns the kinds of guests that libvirt on this host can run, as a fact.
+  - Returns the kinds of guests that libvirt on this host can run, as a fact, with libvirt's version, its pools and
+    its networks.
   - The filter P(virt.image.match_boots#filter) judges images against it, now or later.
 author:
   - virt.image contributors (!UNKNOWN)
@@ -22,7 +23,23 @@ extends_documentation_fragment:
 options:
   domain_capabilities:
     description:
-      - Whether to ask also what each emulator offers for its default machine (firmware, devices, CPU modes).
+      - Whether to ask also what each emulator offers for the machine that guests get (firmware, devices,
+        CPU modes).
+    type: bool
+    default: false
+  probe_kvm:
+    description:
+      - Whether to find out if KVM really runs a guest here, and not only if libvirt lists it. On some hosts (nested
+        virtualisation without the CPU's help) KVM can be opened, and no guest runs on it.
+      - What it shows is RV(ansible_facts.virt_capabilities.kvm).
+      - For a moment a guest of 64 MiB without disk and network is started, and its firmware's first byte on the console
+        is the proof. It has the CPU that guests on KVM get from this collection.
+      - On architectures for which QEMU brings no firmware (ARM, RISC-V) the guest has 512 MiB, and UEFI must be
+        installed.
+      - The answer comes within 2 seconds, in check mode too. libvirt's clean-up may take a little longer.
+      - Nothing is left behind, but for QEMU's log of the guest
+        (V(/var/log/libvirt/qemu/virt-image-probe-*.log)) where the host is reached through a remote O(uri), or where
+        the user may not remove it.
     type: bool
     default: false
 seealso:
@@ -37,6 +54,21 @@ EXAMPLES = r"""
 - name: Tell the architectures of its guests
   ansible.builtin.debug:
     msg: "{{ ansible_facts.virt_capabilities.guests | map(attribute='arch') | unique }}"
+
+- name: Ask whether KVM really runs guests
+  virt.image.capabilities_facts:
+    probe_kvm: true
+
+- name: Say why it does not
+  ansible.builtin.debug:
+    msg: "{{ ansible_facts.virt_capabilities.kvm.reason }}"
+  when: not ansible_facts.virt_capabilities.kvm.runs
+
+- name: Tell the pools with 20 GiB left
+  ansible.builtin.debug:
+    msg: >-
+      {{ ansible_facts.virt_capabilities.pools | selectattr('active')
+      | selectattr('available_bytes', 'ge', 20 * 2 ** 30) | map(attribute='name') }}
 """
 
 RETURN = r"""
@@ -67,6 +99,94 @@ ansible_facts:
           description: What the emulators offer, if O(domain_capabilities=true).
           type: list
           elements: dict
+        cells:
+          description: The NUMA cells, with id, memory_kib, cpus and distances.
+          type: list
+          elements: dict
+        security_models:
+          description: The security drivers that confine guests, with model, doi and labels.
+          type: list
+          elements: dict
+        migration:
+          description: How guests can leave the host, with live and transports.
+          type: dict
+        kvm:
+          description: What the probe showed, or null where O(probe_kvm=false).
+          type: dict
+          contains:
+            runs:
+              description: Whether a guest ran on KVM.
+              type: bool
+            reason:
+              description: Why not, or null.
+              type: str
+        libvirt_version:
+          description: The version of libvirt's daemon.
+          type: str
+          sample: 9.0.0
+        hypervisor:
+          description: The hypervisor.
+          type: dict
+          contains:
+            type:
+              description: libvirt's name of its driver, such as V(QEMU) or V(Xen).
+              type: str
+            version:
+              description: The hypervisor's own version, or null where the driver does not tell it.
+              type: str
+              sample: 7.2.22
+        mode:
+          description: Whether the daemon is the V(system)'s, or the user's own for one V(session).
+          type: str
+        pools:
+          description: The storage pools by name, or an empty list where the driver has none.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The pool's name.
+              type: str
+            type:
+              description: libvirt's type of the pool, such as V(dir).
+              type: str
+            active:
+              description: Whether it is active.
+              type: bool
+            autostart:
+              description: Whether it starts with libvirt.
+              type: bool
+            path:
+              description: Its folder or device, or null.
+              type: str
+            capacity_bytes:
+              description: Its size, or null while it is inactive.
+              type: int
+            allocation_bytes:
+              description: What of it is used, or null while it is inactive.
+              type: int
+            available_bytes:
+              description: What of it was free when libvirt last looked, or null while it is inactive.
+              type: int
+        networks:
+          description: The virtual networks by name, or an empty list where the driver has none.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The network's name.
+              type: str
+            active:
+              description: Whether it is active.
+              type: bool
+            autostart:
+              description: Whether it starts with libvirt.
+              type: bool
+            bridge:
+              description: Its bridge, or null.
+              type: str
+            forward:
+              description: The mode in which it leads outside, such as V(nat), or null where it leads nowhere.
+              type: str
 """
 
 from ..module_utils._io import options

@@ -209,8 +209,12 @@ def _machine(boot: Boot, arch: str, domain: HostDomain, wish: Wish) -> Optional[
     """Return the machine's full name; hd* targets need one with IDE, which q35 and virt lack."""
     if wish.machine:
         return domain.aliases.get(wish.machine, wish.machine)
-    wanted = PREFERRED_MACHINES.get(arch, ())
     if arch in ("i686", "x86_64") and any((drive.target or "").startswith("hd") for drive in boot.drives):
-        wanted = ("pc",)
+        return usual_machine(domain, ("pc",))
+    return usual_machine(domain, PREFERRED_MACHINES.get(arch, ()))
+
+
+def usual_machine(domain: HostDomain, wanted: tuple[str, ...]) -> Optional[str]:
+    """Return the full name of the first machine wanted that the emulator has, else of its default."""
     name = next((machine for machine in wanted if machine in domain.machines), domain.default_machine)
     return domain.aliases.get(name, name)

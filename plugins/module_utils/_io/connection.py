@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from .._core import xml
 from .._core.errors import ImageError
+from .._core.host import parse_capabilities
 from .._core.pipeline import RUNNING, Live
+from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
 from .requirements import libvirt
 
 STATES = {
@@ -27,6 +29,8 @@ STATES = {
 # A pool that another job works in refuses to be refreshed; the job ends by itself.
 BUSY_POOL = "asynchronous jobs running"
 BUSY_SECONDS = 60
+# Where each driver has a daemon of its own, that of pools or of networks may not be installed.
+NO_DAEMON = "Failed to connect socket"
 
 
 @contextmanager
@@ -47,6 +51,7 @@ class Connection:
         # libvirt prints each error to stderr besides raising it.
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.uri = uri
+        self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
         except libvirt.libvirtError as error:
@@ -74,16 +79,28 @@ class Connection:
 
     @property
     def is_session(self) -> bool:
-        """Return whether the daemon is a user's own, without rights to the host's network."""
-        return urlsplit(self.uri).path == "/session"
+        """Return whether the daemon is a user's own, without rights to the host's network.
+
+        For root, qemu:///session is the system's daemon, which says nowhere that it is; but only a daemon with
+        rights has the security model dac, which gives files to QEMU's user.
+        """
+        with doing("read the connection's URI"):
+            # Not the one that was asked for: an empty one means the user's default.
+            if urlsplit(self.link.getURI()).path != "/session":
+                return False
+        models = parse_capabilities(self.capabilities()).security_models
+        return "dac" not in [model.model for model in models]
 
     def hostname(self) -> str:
         with doing("read the host's name"):
             return self.link.getHostname()
 
     def capabilities(self) -> str:
-        with doing("read the host's capabilities"):
-            return self.link.getCapabilities()
+        # Where QEMU's user may not open /dev/kvm, each question takes seconds.
+        if self._capabilities is None:
+            with doing("read the host's capabilities"):
+                self._capabilities = self.link.getCapabilities()
+        return self._capabilities
 
     def domain_capabilities(self, emulator, arch, machine, virt_type) -> Optional[str]:
         """Return what an emulator offers as XML, or None where the driver cannot tell."""
@@ -102,6 +119,42 @@ class Connection:
             if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
                 return {}
             raise ImageError(f"cannot list the networks: {error.get_error_message()}") from None
+
+    def surroundings(self) -> Surroundings:
+        """Return what the daemon is, and the pools and networks that it holds."""
+        with doing("read the versions"):
+            version, kind = self.link.getLibVersion(), self.link.getType()
+        return Surroundings(
+            libvirt_version=show_version(version),
+            hypervisor=Hypervisor(kind, self._hypervisor_version()),
+            mode="session" if self.is_session else "system",
+            pools=self._all("pools", "listAllStoragePools", "VIR_ERR_NO_STORAGE_POOL", parse_pool),
+            networks=self._all("networks", "listAllNetworks", "VIR_ERR_NO_NETWORK", parse_network),
+        )
+
+    def _hypervisor_version(self) -> Optional[str]:
+        try:
+            return show_version(self.link.getVersion())
+        except libvirt.libvirtError:
+            # Not every driver has one to tell.
+            return None
+
+    def _all(self, what: str, call: str, gone: str, parse) -> tuple:
+        """Return every object of a kind as a value, by name; none where the driver has no such kind."""
+        found = []
+        try:
+            for one in getattr(self.link, call)():
+                try:
+                    tree = xml.parse(one.XMLDesc(), what)
+                    found.append(parse(tree, bool(one.isActive()), bool(one.autostart())))
+                except libvirt.libvirtError as error:
+                    # It went while we listed.
+                    if error.get_error_code() != getattr(libvirt, gone):
+                        raise
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT and NO_DAEMON not in str(error):
+                raise ImageError(f"cannot list the {what}: {error.get_error_message()}") from None
+        return tuple(sorted(found, key=lambda value: value.name))
 
     def pool(self, name: str):
         """Return the active pool of that name; raise ImageError for a missing or inactive one."""

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._core.guest import parse_guest
 from .._core.host import Host, parse_capabilities
 from .._core.image import Image, parse_image
-from .._core.match import match
+from .._core.match import PREFERRED_MACHINES, match, usual_machine
 from .._core.pipeline import plan_guest
 from .._core.values import to_plain
 from .connection import Connection
 from .module import Outcome, mask
+from .probe import probe
 from .source import Folder
 from .survey import Survey
 
@@ -23,15 +26,16 @@ def descriptor_info(params: dict) -> Outcome:
 
 
 def capabilities_facts(params: dict, connection: Connection) -> Outcome:
-    capabilities = connection.capabilities()
-    host = parse_capabilities(capabilities)
+    host = _host(params, connection)
     if params["domain_capabilities"]:
-        host = parse_capabilities(capabilities, _domain_capabilities(host, connection))
-    return Outcome(report=lambda _done: {"ansible_facts": {"virt_capabilities": to_plain(host)}})
+        told = parse_capabilities(connection.capabilities(), _domain_capabilities(host, connection))
+        host = replace(host, domain_capabilities=told.domain_capabilities)
+    facts = {**to_plain(host), **to_plain(connection.surroundings())}
+    return Outcome(report=lambda _done: {"ansible_facts": {"virt_capabilities": facts}})
 
 
 def match_info(params: dict, connection: Connection) -> Outcome:
-    image, host = _image(params), parse_capabilities(connection.capabilities())
+    image, host = _image(params), _host(params, connection)
     told = {key: params[key] for key in ("boot", "virt_type", "machine", "unlisted_features")}
     wish = parse_guest({"image": "image", **told}, "match").wish
     found = to_plain(match(image, host, wish))
@@ -53,12 +57,18 @@ def _image(params: dict) -> Image:
     return parse_image(folder.descriptor(), folder.path, **rules)
 
 
+def _host(params: dict, connection: Connection) -> Host:
+    """Return the host, with what a probe of its KVM showed if that is asked for."""
+    host = parse_capabilities(connection.capabilities())
+    return replace(host, kvm=probe(connection, host)) if params["probe_kvm"] else host
+
+
 def _domain_capabilities(host: Host, connection: Connection) -> list[str]:
-    """Return what each emulator of the host offers for its default machine."""
-    found = []
-    for guest in host.guests:
-        for domain in guest.domains:
-            text = connection.domain_capabilities(domain.emulator, guest.arch, domain.default_machine, domain.type)
-            if text:
-                found.append(text)
-    return found
+    """Return what each emulator of the host offers for the machine that guests get."""
+    # As keys: each once, in the order of the capabilities.
+    asked = dict.fromkeys(
+        (domain.emulator, guest.arch, usual_machine(domain, PREFERRED_MACHINES.get(guest.arch, ())), domain.type)
+        for guest in host.guests
+        for domain in guest.domains
+    )
+    return [text for text in (connection.domain_capabilities(*one) for one in asked) if text]

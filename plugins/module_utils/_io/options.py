@@ -143,6 +143,8 @@ DOMAIN = {
     **SHUTDOWN,
 }
 
-CAPABILITIES = {**URI, "domain_capabilities": {"type": "bool", "default": False}}
+PROBE = {"probe_kvm": {"type": "bool", "default": False}}
 
-MATCH_INFO = {**URI, **DESCRIPTOR, **MATCH, **UNLISTED_FEATURES}
+CAPABILITIES = {**URI, "domain_capabilities": {"type": "bool", "default": False}, **PROBE}
+
+MATCH_INFO = {**URI, **DESCRIPTOR, **MATCH, **UNLISTED_FEATURES, **PROBE}

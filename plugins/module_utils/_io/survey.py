@@ -84,7 +84,7 @@ class Survey:
             guest=guest,
             # Where libvirt may not open /dev/kvm it probes every emulator at each question: seconds.
             host=None if guest.state == "absent" else self.host(),
-            session=self.connection.is_session,
+            session=guest.state != "absent" and self.connection.is_session,
             live=live,
             world=world,
             image=image,
