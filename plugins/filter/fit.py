@@ -1,0 +1,46 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that report over many hosts; the playbook virt.image.fit is made of them."""
+
+from __future__ import annotations
+
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.fit import Row, judged, table, unknown
+from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
+from ansible_collections.virt.image.plugins.module_utils._core.image import Image, check_image
+from ansible_collections.virt.image.plugins.module_utils._core.match import Match, match
+from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
+from ansible_collections.virt.image.plugins.plugin_utils.door import door, wish_of
+
+
+def fit_rows(answers, image, **wish) -> list:
+    if not isinstance(answers, dict):
+        raise ImageError(f"a dictionary of hosts and their answers is needed, not {type(answers).__name__}")
+    asked, wanted = check_image(from_plain(Image, image, "image")), wish_of(**wish)
+    # What is wrong with the question is no host's answer.
+    match(asked, Host("none", ()), wanted)
+    return [to_plain(_row(str(host), answer, asked, wanted)) for host, answer in answers.items()]
+
+
+def _row(host: str, answer, image: Image, wish) -> Row:
+    try:
+        if isinstance(answer, str):
+            return judged(host, match(image, parse_capabilities(answer), wish))
+        if isinstance(answer, dict) and "verdicts" in answer:
+            return judged(host, from_plain(Match, answer, "answer"))
+    except ImageError as error:
+        return unknown(host, str(error))
+    said = answer.get("msg") if isinstance(answer, dict) else None
+    return unknown(host, str(said or "no answer").removeprefix("Task failed: "))
+
+
+def fit_table(rows) -> list:
+    return table(from_plain(tuple[Row, ...], rows, "rows"))
+
+
+class FilterModule:
+    """The filters of the playbook virt.image.fit."""
+
+    def filters(self) -> dict:
+        return {function.__name__: door(function) for function in (fit_rows, fit_table)}
