@@ -17,8 +17,11 @@ ARCHES = {
     "amd64": "x86_64",
     "x86-64": "x86_64",
     "arm64": "aarch64",
+    # appliance-creator's and older libvirt's, then Debian's, then Fedora's.
+    "arm": "armv7l",
     "armhf": "armv7l",
     "armv7": "armv7l",
+    "armv7hl": "armv7l",
     "powerpc": "ppc",
     "powerpc64": "ppc64",
     "powerpc64le": "ppc64le",
