@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Optional
 
 from . import xml
@@ -160,7 +161,8 @@ class Reader:
         attributes, children = KNOWN[node.tag]
         for key in node.keys():
             if key not in attributes:
-                self.ignore(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"')
+                meant = _nearest(key, attributes)
+                self.ignore(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"{meant}')
         texts = [child.tail for child in node]
         if node.tag not in WITH_TEXT:
             texts.append(node.text)
@@ -172,4 +174,10 @@ class Reader:
             if child.tag in children:
                 self.note_unknown(child)
             else:
-                self.ignore(child, f"<{child.tag}> in <{node.tag}> is unknown")
+                self.ignore(child, f"<{child.tag}> in <{node.tag}> is unknown{_nearest(child.tag, children)}")
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    """Return the question whether a word that looks alike was meant, if there is one."""
+    found = difflib.get_close_matches(word, known, 1)
+    return f" (is {found[0]} meant?)" if found else ""
