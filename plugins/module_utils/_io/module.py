@@ -52,14 +52,6 @@ class Done:
 def run(spec: dict, act, connect: bool = True, **rules) -> None:
     """Run a module: `act(params, connection)` plans, and what it planned is applied unless in check mode."""
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
-    # Told outside of the handler: Ansible would take what is handled for the reason, and speak of an exception.
-    mistake = _run(module, act, connect)
-    if mistake:
-        module.fail_json(msg=mistake)
-
-
-def _run(module: AnsibleModule, act, connect: bool) -> str:
-    """Run the module to its end, which ends the process, or return what the user can mend."""
     try:
         require("lxml", *(["libvirt"] if connect else []))
         if connect:
@@ -68,14 +60,13 @@ def _run(module: AnsibleModule, act, connect: bool) -> str:
         else:
             _finish(module, act(module.params), None)
     except ImageError as error:
-        return str(error)
+        module.fail_json(msg=str(error))
     except Exception as error:  # pylint: disable=broad-exception-caught
         # The last line of defence: a user gets a sentence, a developer the traceback with -vvv.
         module.fail_json(
             msg=f"this is a defect in virt.image, not in your input: {type(error).__name__}: {error}",
             exception=traceback.format_exc(),
         )
-    return ""
 
 
 def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
