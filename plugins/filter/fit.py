@@ -8,19 +8,19 @@ from __future__ import annotations
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.fit import Row, judged, table, unknown
 from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
-from ansible_collections.virt.image.plugins.module_utils._core.image import Image, check_image
+from ansible_collections.virt.image.plugins.module_utils._core.image import Image
 from ansible_collections.virt.image.plugins.module_utils._core.match import Match, match
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
-from ansible_collections.virt.image.plugins.plugin_utils.door import door, wish_of
+from ansible_collections.virt.image.plugins.plugin_utils.door import door, image_of, wish_of
 
 
-def fit_rows(answers, image, **wish) -> list:
+def fit_rows(answers, image, boot=None, virt_type="auto", machine=None, unlisted_features="off") -> list:
     if not isinstance(answers, dict):
         raise ImageError(f"a dictionary of hosts and their answers is needed, not {type(answers).__name__}")
-    asked, wanted = check_image(from_plain(Image, image, "image")), wish_of(**wish)
+    asked, wish = image_of(image), wish_of(boot, virt_type, machine, unlisted_features)
     # What is wrong with the question is no host's answer.
-    match(asked, Host("none", ()), wanted)
-    return [to_plain(_row(str(host), answer, asked, wanted)) for host, answer in answers.items()]
+    match(asked, Host("none", ()), wish)
+    return [to_plain(_row(str(host), answer, asked, wish)) for host, answer in answers.items()]
 
 
 def _row(host: str, answer, image: Image, wish) -> Row:

@@ -1,7 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How filters and tests stand at the door of the core: their errors, and the options that several of them have."""
+"""How filters and tests stand at the door of the core: their errors, and what several of them are given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
+from ansible_collections.virt.image.plugins.module_utils._core.image import Image, check_image
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish
+from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain
 
 
 def door(function):
@@ -21,7 +23,9 @@ def door(function):
     @wraps(function)
     def call(*arguments, **options):
         if xml.etree is None:
-            raise AnsibleFilterError("the control node's Python has no lxml, which this filter needs: pip install lxml")
+            raise AnsibleFilterError(
+                f"virt.image.{function.__name__} needs lxml, which the control node's Python does not have: pip install lxml"
+            )
         try:
             return function(*arguments, **options)
         except (ImageError, TypeError) as error:
@@ -30,7 +34,26 @@ def door(function):
     return call
 
 
-def wish_of(boot=None, virt_type="auto", machine=None, unlisted_features="off") -> Wish:
+def text_of(value, noun: str) -> str:
+    """Return the value if it is text; raise ImageError."""
+    if not isinstance(value, str):
+        raise ImageError(f"{noun} as text is needed, not {type(value).__name__}")
+    return value
+
+
+def flag_of(value, name: str) -> bool:
+    """Return the value if it is true or false; raise ImageError."""
+    if not isinstance(value, bool):
+        raise ImageError(f"{name} must be true or false, is {value!r:.80}")
+    return value
+
+
+def image_of(plain) -> Image:
+    """Return the image that `from_descriptor` told of, perhaps long ago; raise ImageError."""
+    return check_image(from_plain(Image, plain, "image"))
+
+
+def wish_of(boot, virt_type, machine, unlisted_features) -> Wish:
     """Return what a user fixes in a match; raise ImageError for what is no such option."""
     told = {"boot": boot, "virt_type": virt_type, "machine": machine, "unlisted_features": unlisted_features}
     return parse_guest({"image": "image", **told}, "match").wish

@@ -25,6 +25,12 @@ def collection_path() -> Path:
     return path
 
 
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fuzz: a test over generated input, which script/test fuzz runs with many more")
+
+
 sys.path.insert(0, str(collection_path()))
 
 # A slow machine is no defect. On a CI runner the same examples each time, else new ones.

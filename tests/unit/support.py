@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 import yaml
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
@@ -16,6 +19,8 @@ from ansible_collections.virt.image.plugins.module_utils._core.image import pars
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLUGINS = ROOT / "plugins"
+# How many times as many examples the tests over generated input try: script/test fuzz sets it.
+FACTOR = int(os.environ.get("VIRT_IMAGE_FUZZ", "1"))
 # Texts that have a meaning somewhere, or should have none anywhere; the fuzz tests plant them.
 WORDS = st.one_of(
     st.sampled_from(
@@ -43,6 +48,15 @@ WORDS = st.one_of(
 )
 
 
+def examples(count):
+    """Return the mark of a test over generated input: so many examples, or as many times more as is asked for."""
+
+    def mark(test):
+        return pytest.mark.fuzz(settings(max_examples=count * FACTOR)(test))
+
+    return mark
+
+
 def text(name):
     """Return the text of a file of the test data."""
     return (HERE / name).read_text(encoding="utf-8")
@@ -50,8 +64,6 @@ def text(name):
 
 def table(name):
     """Return the rows of a YAML table, ready for parametrize: each with its name."""
-    import pytest
-
     return [pytest.param(row, id=row["name"]) for row in yaml.safe_load(text(name))]
 
 

@@ -98,6 +98,24 @@ def test_wrong_domain_capabilities(value):
     refused("from_capabilities", QEMU, domain_capabilities=value)
 
 
+@pytest.mark.parametrize("value", [1, 0, None, "true", "no", [], {}], ids=repr)
+@pytest.mark.parametrize("option", ["strict", "allow_outside_files"])
+def test_wrong_options_of_from_descriptor(option, value):
+    assert f"{option} must be true or false" in refused("from_descriptor", MANUAL, **{option: value})
+
+
+def test_what_the_format_does_not_know_is_a_mistake_with_strict():
+    unknown = MANUAL.replace("<image>", '<image color="blue">', 1)
+    assert "color" in FILTERS["from_descriptor"](unknown)["warnings"][0]
+    assert "color" in refused("from_descriptor", unknown, strict=True)
+
+
+def test_files_elsewhere_where_the_user_allows_them():
+    outside = MANUAL.replace('file="isos', 'file="../isos')
+    assert "leaves the descriptor's folder" in refused("from_descriptor", outside)
+    assert FILTERS["from_descriptor"](outside, allow_outside_files=True)["disks"][1]["file"].startswith("../")
+
+
 def test_domain_capabilities_reach_the_host():
     told = FILTERS["from_capabilities"](QEMU, domain_capabilities=[text("capabilities/domain-qemu.xml")])
     assert [one["machine"] for one in told["domain_capabilities"]] == ["pc-i440fx-7.2"]
