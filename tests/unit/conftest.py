@@ -25,8 +25,6 @@ def collection_path() -> Path:
     return path
 
 
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "fuzz: a test over generated input, which script/test fuzz runs with many more")
 

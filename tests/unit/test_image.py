@@ -23,6 +23,7 @@ PARTS = {
     "DOMAIN": '<domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain>',
 }
 PARTS["BOOTS"] = PARTS["BOOT"] * 257
+PARTS["LONG"] = "a" * 129
 ENCODINGS = ("utf-8", "iso-8859-1", "us-ascii", "utf-16", "utf-7", "euc-jp", "shift_jis", "gb18030", "utf-32", "cp037")
 
 
