@@ -7,6 +7,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.virt.image.plugins.filter.fit import FilterModule
+from ansible_collections.virt.image.plugins.module_utils._core.fit import Obstacle, Row, table, unknown
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, match
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.tests.unit.support import host, image, text
@@ -102,3 +103,34 @@ def test_table_of_nothing():
 def test_what_is_no_report(rows):
     with pytest.raises(AnsibleFilterError, match="virt.image.fit_table: rows"):
         TABLE(rows)
+
+
+def test_table_is_as_wide_as_the_longest_name():
+    rows = (Row("a", False), Row("b-host", True, 0, "hvm", "i686", "qemu"))
+    assert table(rows) == [
+        "HOST    FITS  BOOT  HYPERVISOR  MACHINE",
+        "a       no",
+        "b-host  yes   0     qemu        -",
+        "1 of 2 fit",
+    ]
+    assert table(rows[:1])[:2] == ["HOST  FITS  BOOT  HYPERVISOR  MACHINE", "a     no"]
+
+
+def test_reasons_in_the_table():
+    lost = (Obstacle(0, "hvm", "i686", ("one", "two")), Obstacle(2, "xen", "ppc", ("three",)))
+    assert table((Row("a", False, obstacles=lost),))[2:-1] == [
+        "    boot 0 (hvm i686): one; two",
+        "    boot 2 (xen ppc): three",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words, lines",
+    [
+        ("a" * 45 + " " + "b" * 46, ["    " + "a" * 45 + " " + "b" * 46]),
+        ("a" * 46 + " " + "b" * 46, ["    " + "a" * 46, "      " + "b" * 46]),
+        ("a" * 45 + " bb-" + "b" * 46, ["    " + "a" * 45, "      bb-" + "b" * 46]),
+    ],
+)
+def test_long_reasons_are_broken_at_spaces(words, lines):
+    assert table((unknown("a", words),))[2:-1] == lines

@@ -102,3 +102,31 @@ def test_asked_only_where_needed_and_once(tmp_path):
     assert libvirt.asked == []
     stand_in.guests(libvirt, {"name": "c"}, {"name": "d", "firmware": "efi"}, {"name": "e", "firmware": "efi"})
     assert libvirt.asked == [("/usr/bin/qemu-system-x86_64", "x86_64", "pc-i440fx-7.2", "kvm")]
+
+
+@pytest.mark.parametrize(
+    "arch, packages",
+    [
+        ("x86_64", "ovmf, edk2-ovmf"),
+        ("i686", "ovmf-ia32, edk2-ovmf-ia32"),
+        ("aarch64", "qemu-efi-aarch64, edk2-aarch64"),
+        ("armv7l", "qemu-efi-arm, edk2-arm"),
+        ("riscv64", "qemu-efi-riscv64, edk2-riscv64"),
+        ("loongarch64", "OVMF, edk2"),
+    ],
+)
+def test_which_package_has_the_firmware(arch, packages):
+    offered = parse_domain_capabilities(OFFER.replace(EFI, ""))
+    verdict = replace(verdict_on(WEB), arch=arch, machine="m")
+    told = message(refuse_what_is_not_offered, guest(firmware="efi"), WEB.boots[0], verdict, offered)
+    assert told == (
+        f"the guest starts with UEFI, and libvirt finds no UEFI firmware for {arch} guests of machine m; "
+        f"install it ({packages})"
+    )
+
+
+@pytest.mark.parametrize("devices", [{}, {"graphics": {}}, {"graphics": {"type": ()}}])
+def test_a_driver_that_tells_nothing_of_graphics_may_have_them(devices):
+    offered = replace(parse_domain_capabilities(OFFER), devices=devices)
+    asked = guest(graphics={"type": "spice"})
+    assert message(refuse_what_is_not_offered, asked, WEB.boots[0], verdict_on(WEB), offered) == ""

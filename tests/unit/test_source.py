@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.virt.image.plugins.action import guests as action
+from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
-from ansible_collections.virt.image.plugins.module_utils._io.source import Delivery, Folder
+from ansible_collections.virt.image.plugins.module_utils._io import source
+from ansible_collections.virt.image.plugins.module_utils._io.source import Delivery, Folder, stamp_of
 from ansible_collections.virt.image.tests.unit.support import image, message
 
 DOMAIN = '<domain><boot type="hvm"><guest><arch>i686</arch></guest></boot></domain>'
@@ -119,6 +123,7 @@ def test_a_digest(folder):
     right = {kind: hashlib.new(kind, b"disk").hexdigest() for kind in kinds}
     assert folder.digest(folder.file("disk.raw"), right) == right["sha256"]
     assert folder.digest(folder.file("disk.raw"), {}) == right["sha256"]
+    assert folder.digest(folder.file("disk.raw"), {"md5": right["md5"]}) == right["sha256"]
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha256"])
@@ -164,3 +169,71 @@ def test_the_control_node_tells_every_wrong_file(tmp_path):
     (tmp_path / "image.xml").write_text(f"<image><name>i</name>{DOMAIN}<storage>{disks}</storage></image>")
     told = message(action._read, str(tmp_path / "image.xml"), False)  # pylint: disable=protected-access
     assert [line.split(" has the md5")[0][-1] for line in told.splitlines()] == ["a", "b"]
+
+
+def test_a_descriptor_that_is_too_long_is_refused_not_cut(folder):
+    with open(folder.path, "wb") as file:
+        file.write(TEXT.format("utf-8").encode().ljust(xml.MAX_BYTES + 1))
+    assert message(parse_image, folder.descriptor()) == "image.xml: has 1048577 bytes; at most 1048576 are read"
+
+
+def test_what_is_refused_is_closed(folder, tmp_path):
+    (tmp_path / "image" / "sub").mkdir()
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        assert message(folder.file, "sub").endswith("sub is no plain file")
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_weak_checksums_where_only_strong_ones_are_for_security(folder, monkeypatch):
+    """As Python does where FIPS 140 is on."""
+    new = hashlib.new
+
+    def strict(kind, *data, usedforsecurity=True):
+        if usedforsecurity and kind in ("md5", "sha1"):
+            raise ValueError("[digital envelope routines] unsupported")
+        return new(kind, *data, usedforsecurity=usedforsecurity)
+
+    right = {kind: new(kind, b"disk").hexdigest() for kind in ("md5", "sha1", "sha256")}
+    monkeypatch.setattr(hashlib, "new", strict)
+    assert folder.digest(folder.file("disk.raw"), right) == right["sha256"]
+
+
+@pytest.mark.parametrize("key", ["st_size", "st_mtime_ns", "st_ino"])
+def test_a_stamp_is_size_time_and_place(key):
+    status = {"st_size": 4, "st_mtime_ns": 5, "st_ino": 6}
+    assert stamp_of(SimpleNamespace(**status)) == "4-5-6"
+    assert stamp_of(SimpleNamespace(**{**status, key: 7})) != "4-5-6"
+
+
+@pytest.mark.parametrize("name", ["../secret", "../image2/secret", "{}/secret"])
+def test_a_name_out_of_the_folder_is_refused(folder, tmp_path, name):
+    (tmp_path / "image2").mkdir()
+    (tmp_path / "image2" / "secret").write_bytes(b"secret")
+    name = name.format(tmp_path)
+    assert "out of the descriptor's folder" in message(folder.file, name)
+    assert Folder(folder.path, outside=True).file(name).size == 6
+
+
+def test_a_file_below_a_file(folder):
+    assert message(folder.file, "disk.raw/a").endswith("cannot read disk.raw/a: Not a directory")
+
+
+def test_a_file_that_may_not_be_read_is_not_missing(folder, monkeypatch):
+    def refuse(*_arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(source, "opened", refuse)
+    assert message(folder.file, "disk.raw").endswith("cannot read disk.raw: Permission denied")
+
+
+def test_a_path_from_here(folder, monkeypatch):
+    monkeypatch.chdir(os.path.dirname(folder.path))
+    assert Folder("image.xml").path == folder.path
+
+
+def test_a_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "image.xml").write_text("<image/>")
+    home = Folder("~/image.xml")
+    assert (home.path, home.where, home.descriptor()) == (str(tmp_path / "image.xml"), "image.xml", b"<image/>")

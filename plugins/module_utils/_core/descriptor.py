@@ -10,7 +10,7 @@ from typing import Optional
 
 from . import xml
 from .errors import ImageError, Problem
-from .names import text_mistake
+from .names import UNPRINTABLE, text_mistake
 
 # What is told of one descriptor; a megabyte of mistakes helps nobody.
 MAX_TOLD = 50
@@ -57,11 +57,17 @@ class Notes:
 
     def add(self, node, message: str, where: str) -> None:
         # An XPath costs as much as the element has siblings: none is made for what is not told.
-        if len(self.told) >= MAX_TOLD:
+        if self.full:
             self.more += 1
             return
-        shown = message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+        # One line, whatever the descriptor's values hold.
+        plain = UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), message)
+        shown = plain if len(plain) <= MAX_MESSAGE else f"{plain[: MAX_MESSAGE - 3]}..."
         self.told.append(xml.problem(shown, node, where))
+
+    @property
+    def full(self) -> bool:
+        return len(self.told) >= MAX_TOLD
 
     def lines(self, where: str) -> list[Problem]:
         told = sorted(self.told, key=lambda problem: problem.line or 0)
@@ -115,21 +121,26 @@ class Reader:
     def attribute(self, node, key: str, required: bool = False, empty: bool = False) -> Optional[str]:
         """Return an attribute's text, or None where it is missing; only what may be `empty` may be."""
         if node is None or node.get(key) is None:
-            if required and node is not None:
+            if required:
                 self.wrong(node, f"<{node.tag}> has no {key}")
             return None
         value = xml.strip(node.get(key))
         if not value and not empty:
             self.wrong(node, f'<{node.tag} {key}=""> is empty{"" if required else "; it may be left out"}')
-        mistake = text_mistake(value)
+        return value or None
+
+    def line(self, node, key: str, required: bool = False, empty: bool = False) -> Optional[str]:
+        """Return an attribute that is any line of text, or None where it is missing or none."""
+        value = self.attribute(node, key, required, empty)
+        mistake = value and text_mistake(value)
         if mistake:
             self.wrong(node, f"<{node.tag} {key}> {mistake}")
-        return value or None
+        return None if mistake else value
 
     def one_of(self, node, key: str, values: tuple, default: str = "", required: bool = False):
         """Return an attribute that has a closed set of values; None where it is missing and has no default."""
         value = self.attribute(node, key, required, empty=True)
-        if value is None and (node is None or node.get(key) is None):
+        if node is None or node.get(key) is None:
             return default or None
         if value not in values:
             value = value or ""
@@ -148,8 +159,10 @@ class Reader:
 
     def _number(self, node, what: str, value: str, largest: int) -> Optional[int]:
         # isdecimal alone lets other scripts' digits through; 20 digits bound the work of int().
-        if not (value.isascii() and value.isdecimal() and len(value) < 20):
+        if not (value.isascii() and value.isdecimal()):
             self.wrong(node, f"{what} is {value[:40]!r}; a whole number was expected")
+        elif len(value) > 19:
+            self.wrong(node, f"{what} has {len(value)} digits; it goes from 1 to {largest}")
         elif not 0 < int(value) <= largest:
             self.wrong(node, f"{what} is {value}; it goes from 1 to {largest}")
         else:
@@ -161,7 +174,7 @@ class Reader:
         attributes, children = KNOWN[node.tag]
         for key in node.keys():
             if key not in attributes:
-                meant = _nearest(key, attributes)
+                meant = self._nearest(key, attributes)
                 self.ignore(node, f'<{node.tag}> has an unknown attribute {key}="{node.get(key):.40}"{meant}')
         texts = [child.tail for child in node]
         if node.tag not in WITH_TEXT:
@@ -174,10 +187,9 @@ class Reader:
             if child.tag in children:
                 self.note_unknown(child)
             else:
-                self.ignore(child, f"<{child.tag}> in <{node.tag}> is unknown{_nearest(child.tag, children)}")
+                self.ignore(child, f"<{child.tag}> in <{node.tag}> is unknown{self._nearest(child.tag, children)}")
 
-
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the question whether a word that looks alike was meant, if there is one."""
-    found = difflib.get_close_matches(word, known, 1)
-    return f" (is {found[0]} meant?)" if found else ""
+    def _nearest(self, word: str, known: tuple[str, ...]) -> str:
+        """Return the question whether a word that looks alike was meant, if there is one and it will be told."""
+        found = [] if self.warnings.full else difflib.get_close_matches(word, known, 1)
+        return f" (is {found[0]} meant?)" if found else ""

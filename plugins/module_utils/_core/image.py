@@ -123,8 +123,8 @@ class _Parser:
         reader.note_unknown(root)
         return Image(
             name=self.name(name),
-            version=reader.attribute(name, "version", empty=True),
-            release=reader.attribute(name, "release", empty=True),
+            version=reader.line(name, "version", empty=True),
+            release=reader.line(name, "release", empty=True),
             label=reader.text(root, "label"),
             description=reader.text(root, "description"),
             boots=boots,
@@ -218,7 +218,7 @@ class _Parser:
         drives: dict[str, Drive] = {}
         taken: set = set()
         for node in self.each(boot, "drive"):
-            disk, target = reader.attribute(node, "disk", required=True), reader.attribute(node, "target")
+            disk, target = reader.line(node, "disk", required=True), reader.attribute(node, "target")
             if disk and disk not in disks:
                 known = f"{', '.join(list(disks)[:8])}{', ...' if len(disks) > 8 else ''}" or "none"
                 reader.wrong(node, f'<drive disk="{disk}"> names no disk in <storage>; it has {known}')
@@ -253,7 +253,7 @@ class _Parser:
         mistake = file and file_mistake(file, self.outside)
         if mistake:
             reader.wrong(node, f'<disk file="{file}"> {mistake}')
-        disk_id = reader.attribute(node, "id") or file
+        disk_id = reader.line(node, "id") or file
         if not disk_id:
             reader.warn(node, "<disk> has neither file nor id, so that no drive can name it")
         return Disk(

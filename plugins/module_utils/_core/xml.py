@@ -21,7 +21,7 @@ except ImportError:
 MAX_BYTES = 1024 * 1024
 # What every XML reader knows alike; a declaration of another encoding is a mistake or a trick.
 ENCODINGS = ("utf-8", "utf8", "utf-8-sig", "utf-16", "iso-8859-1", "latin-1", "us-ascii", "ascii")
-DECLARATION = re.compile(r"\ufeff?<\?xml\s[^>]{0,400}\?>")
+DECLARATION = re.compile(r"\ufeff?<\?xml\s+version\s*=[^>]{0,400}\?>")
 TOLD_ENCODING = re.compile(rb"<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 
 
@@ -29,6 +29,8 @@ TOLD_ENCODING = re.compile(rb"<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-
 MAX_DEPTH = 240
 MAX_NAME = 256
 MAX_ATTRIBUTE = 64 * 1024
+# lxml takes time with the square of their number.
+MAX_ATTRIBUTES = 256
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 
@@ -82,7 +84,7 @@ def _as_utf8(data, where: str) -> bytes:
 
 def decode(raw: bytes, where: str) -> str:
     """Return a document's text; raise ImageError for an encoding that is not read."""
-    told = TOLD_ENCODING.match(raw[:256])
+    told = TOLD_ENCODING.match(raw[:512])
     name = told[1].decode("ascii") if told else "utf-8"
     if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         name = "utf-32"
@@ -119,6 +121,8 @@ def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
         depth += 1
         if depth > MAX_DEPTH:
             refuse(f"is nested more than {MAX_DEPTH} elements deep")
+        if len(attributes) > MAX_ATTRIBUTES:
+            refuse(f"has an element of {len(attributes)} attributes; at most {MAX_ATTRIBUTES} are read")
         for key, value in ((name, ""), *attributes.items()):
             if len(key) > MAX_NAME:
                 refuse(f"has a name of {len(key)} characters, {key[:20]}...; at most {MAX_NAME} are read")
