@@ -82,8 +82,7 @@ class ActionModule(ActionBase):
         """Copy the files that the host asked for into its temporary folder."""
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
-        for number, line in enumerate(dict.fromkeys(missing)):
-            image, _newline, name = line.partition("\n")
+        for number, (image, name) in enumerate(dict.fromkeys((one["image"], one["file"]) for one in missing)):
             having = [told for told in deliveries if told["image"] == image and name in told["files"]]
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
             local = os.path.join(os.path.dirname(having[0]["path"]), name)

@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   allow_outside_files:
     description:
-      - Whether the descriptor may name files that are not in its own folder (absolute paths, C(..), symbolic links).
+      - Whether the descriptor may name files that are not in its own folder (absolute paths, C(..), and symbolic links
+        where the files are read).
       - By default they are refused, because a descriptor may come from a stranger.
     type: bool
     default: false

@@ -9,7 +9,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.fit import Row, judged, table, unknown
 from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
 from ansible_collections.virt.image.plugins.module_utils._core.image import Image
-from ansible_collections.virt.image.plugins.module_utils._core.match import Match, match
+from ansible_collections.virt.image.plugins.module_utils._core.match import match
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
 from ansible_collections.virt.image.plugins.plugin_utils.door import door, image_of, wish_of
 
@@ -24,15 +24,17 @@ def fit_rows(answers, image, boot=None, virt_type="auto", machine=None, unlisted
 
 
 def _row(host: str, answer, image: Image, wish) -> Row:
+    told = answer if isinstance(answer, dict) else {}
+    # A registered result of capabilities_facts has the facts; else they are given as they are.
+    facts = told.get("ansible_facts", {}).get("virt_capabilities", told)
     try:
         if isinstance(answer, str):
             return judged(host, match(image, parse_capabilities(answer), wish))
-        if isinstance(answer, dict) and "verdicts" in answer:
-            return judged(host, from_plain(Match, answer, "answer"))
+        if "guests" in facts:
+            return judged(host, match(image, from_plain(Host, facts, "host"), wish))
     except ImageError as error:
         return unknown(host, str(error))
-    said = answer.get("msg") if isinstance(answer, dict) else None
-    return unknown(host, str(said or "no answer").removeprefix("Task failed: "))
+    return unknown(host, str(told.get("msg") or "no answer").removeprefix("Task failed: "))
 
 
 def fit_table(rows) -> list:

@@ -62,7 +62,7 @@ EXAMPLES = r"""
 - name: Say why it does not
   ansible.builtin.debug:
     msg: "{{ ansible_facts.virt_capabilities.kvm.reason }}"
-  when: not ansible_facts.virt_capabilities.kvm.runs
+  when: ansible_facts.virt_capabilities.kvm.runs is false
 
 - name: Tell the pools with 20 GiB left
   ansible.builtin.debug:
@@ -115,10 +115,10 @@ ansible_facts:
           type: dict
           contains:
             runs:
-              description: Whether a guest ran on KVM.
+              description: Whether a guest ran on KVM; null where that was not seen in time, as on a busy host.
               type: bool
             reason:
-              description: Why not, or null.
+              description: Why it did not, or was not seen; else null.
               type: str
         libvirt_version:
           description: The version of libvirt's daemon.

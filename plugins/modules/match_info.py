@@ -27,7 +27,7 @@ options:
     description:
       - Whether to find out if KVM really runs a guest here, and not only if libvirt lists it. On some hosts (nested
         virtualisation without the CPU's help) KVM can be opened, and no guest runs on it.
-      - Where it does not, V(kvm) is an obstacle.
+      - Where it does not, V(kvm) is an obstacle. Where that was not seen in time, as on a busy host, it is none.
       - For a moment a guest of 64 MiB without disk and network is started, and its firmware's first byte on the console
         is the proof. It has the CPU that guests on KVM get from this collection.
       - On architectures for which QEMU brings no firmware (ARM, RISC-V) the guest has 512 MiB, and UEFI must be

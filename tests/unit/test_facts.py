@@ -292,3 +292,19 @@ def test_a_process_that_is_late_is_not_waited_for(monkeypatch):
     begun = probing.time.monotonic()
     assert probing._ask_process(attempt()) == ""
     assert probing.time.monotonic() - begun < 0.9
+
+
+@pytest.mark.parametrize(
+    "said, answer",
+    [
+        ("runs", probing.Kvm(True)),
+        ("it stops", probing.Kvm(False, "it stops")),
+        ("unsure: it is silent", probing.Kvm(None, "it is silent")),
+        ("", probing.Kvm(None, "libvirt did not start a guest of type kvm within 1.9 s")),
+    ],
+)
+def test_what_ran_out_of_time_is_no_answer(monkeypatch, said, answer):
+    monkeypatch.setattr(probing, "_closed_door", lambda _connection, _host: None)
+    monkeypatch.setattr(probing, "_ask_process", lambda _attempt: said)
+    connection = SimpleNamespace(uri="qemu+ssh://far/system", is_local=False, is_session=False)
+    assert probing.probe(connection, host()) == answer

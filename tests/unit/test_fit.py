@@ -8,7 +8,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.virt.image.plugins.filter.fit import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core.fit import Obstacle, Row, table, unknown
-from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, match
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.tests.unit.support import host, image, text
 
@@ -45,8 +44,10 @@ def test_rows_of_saved_capabilities():
 @pytest.mark.parametrize("name", SAVED)
 @pytest.mark.parametrize("wish", [{}, {"virt_type": "qemu"}, {"boot": 1}], ids=repr)
 def test_an_answer_gives_the_row_of_its_capabilities(name, wish):
-    found = to_plain(match(IMAGE, host(name), Wish(**wish)))
-    assert ROWS({name: {**found, "changed": False}}, PLAIN) == ROWS({name: SAVED[name]}, PLAIN, **wish)
+    facts = to_plain(host(name))
+    expected = ROWS({name: SAVED[name]}, PLAIN, **wish)
+    assert ROWS({name: facts}, PLAIN, **wish) == expected
+    assert ROWS({name: {"ansible_facts": {"virt_capabilities": facts}, "changed": False}}, PLAIN, **wish) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,8 @@ def test_an_answer_gives_the_row_of_its_capabilities(name, wish):
         ({"msg": "Task failed: no\n  route", "failed": True}, "no route"),
         ({"unreachable": True, "msg": "Failed to connect"}, "Failed to connect"),
         ({"skipped": True}, "no answer"),
-        ({"verdicts": 1}, "answer: has no key chosen"),
+        ({"guests": 1}, "host: has no key arch"),
+        ([1], "no answer"),
         (None, "no answer"),
     ],
 )

@@ -218,7 +218,7 @@ def test_a_disk_that_no_descriptor_gives(change, told, index):
         ({"drives": (Drive("c"), Drive("a"))}, "drive c names no disk"),
         (
             {"drives": (Drive("a", "C:"),)},
-            "drive target C: is no device name; it is a prefix (hd, sd, vd, xvd, fd) and letters, such as vda",
+            "drive target C: is no device name; it is a prefix (hd, sd, vd, xvd, fd, ubd) and letters, such as vda",
         ),
     ],
 )

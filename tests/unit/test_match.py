@@ -23,7 +23,10 @@ BOTH, ONLY_ON, ONLY_OFF = Feature(True, True, True), Feature(True, False, True),
 
 
 def boots(*rows):
-    """Return an image with boots given as `type arch feature=state ...`; a word with @ is a drive's target."""
+    """Return an image with boots given as `type arch feature=state ...`; a word with @ is a drive's target.
+
+    Paravirtualised ones start with pygrub, but `bare` ones, which nothing starts.
+    """
     made = []
     for row in rows:
         kind, arch, *words = row.split()
@@ -31,8 +34,9 @@ def boots(*rows):
             f'<{word.partition("=")[0]} state="{word.partition("=")[2]}"/>' for word in words if "=" in word
         )
         drives = "".join(f'<drive disk="d" target="{word[1:]}"/>' for word in words if word.startswith("@"))
+        loader = "<os><loader>pygrub</loader></os>" if kind == "xen" and "bare" not in words else ""
         made.append(
-            f'<boot type="{kind}"><guest><arch>{arch}</arch><features>{features}</features></guest>{drives}</boot>'
+            f'<boot type="{kind}"><guest><arch>{arch}</arch><features>{features}</features></guest>{loader}{drives}</boot>'
         )
     return image("".join(made), '<disk id="d" file="d"/>')
 

@@ -89,6 +89,20 @@ def test_a_link_out_of_the_folder_is_refused(folder, tmp_path, target):
         assert Folder(folder.path, outside=True).file("link.raw").size == 6
 
 
+@pytest.mark.parametrize("swapped", ["disk.raw", "isos"])
+def test_what_becomes_a_link_while_we_look_is_refused(folder, tmp_path, swapped):
+    (tmp_path / "image" / "isos").mkdir()
+    (tmp_path / "image" / "isos" / "disk.raw").write_bytes(b"disk")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "disk.raw").write_bytes(b"secret")
+    seen = folder.file("isos/disk.raw" if swapped == "isos" else "disk.raw")
+    os.rename(tmp_path / "image" / swapped, tmp_path / "image" / "old")
+    os.symlink("../elsewhere" if swapped == "isos" else "../secret", tmp_path / "image" / swapped)
+    told = message(folder.digest, seen, {})
+    assert told.startswith(f"{seen.path}: cannot read ")
+    assert Folder(folder.path, outside=True).digest(seen, {}) == hashlib.sha256(b"secret").hexdigest()
+
+
 def test_a_folder_that_is_a_link_itself(tmp_path, folder):
     os.symlink("image", tmp_path / "alias")
     assert Folder(str(tmp_path / "alias" / "image.xml")).file("disk.raw").size == folder.file("disk.raw").size

@@ -10,7 +10,7 @@ from typing import Optional
 
 from . import xml
 from .errors import ImageError, Problem
-from .names import UNPRINTABLE, text_mistake
+from .names import plain, text_mistake
 
 # What is told of one descriptor; a megabyte of mistakes helps nobody.
 MAX_TOLD = 50
@@ -61,8 +61,8 @@ class Notes:
             self.more += 1
             return
         # One line, whatever the descriptor's values hold.
-        plain = UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), message)
-        shown = plain if len(plain) <= MAX_MESSAGE else f"{plain[: MAX_MESSAGE - 3]}..."
+        line = plain(message)
+        shown = line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 3]}..."
         self.told.append(xml.problem(shown, node, where))
 
     @property

@@ -14,6 +14,7 @@ from .match import Verdict
 from .names import TARGET
 
 X86 = ("i686", "x86_64")
+QEMU_TYPES = ("qemu", "kvm", "hvf")
 # Machines of the emulated PC that have an IDE controller: https://www.qemu.org/docs/master/system/i386/pc.html
 IDE_MACHINES = ("pc", "isapc", "xenfv")
 IDE_FAMILIES = ("pc-i440fx-", "pc-0.", "pc-1.")
@@ -32,24 +33,45 @@ class Device:
 
 def assign_devices(image: Image, boot: Boot, verdict: Verdict) -> tuple[Device, ...]:
     """Return a device for each drive, in drive order; raise ImageError for a bus that the machine lacks."""
-    taken = {drive.target for drive in boot.drives if drive.target}
+    moved = {drive.disk for drive in boot.drives if _is_ide(drive.target) and not has_ide(verdict)}
+    taken = {drive.target for drive in boot.drives if drive.target and drive.disk not in moved}
     prefix = _disk_prefix(boot, verdict)
-    devices = []
-    for drive in boot.drives:
+    names: dict[str, str] = {}
+    # What the descriptor names, comes first: the others skip it.
+    for drive in sorted(boot.drives, key=lambda drive: drive.target is None):
         cdrom = image.disk(drive.disk).format == "iso"
-        target = drive.target or _next_name(_cdrom_prefix(verdict) if cdrom else prefix, taken)
-        taken.add(target)
-        kind = "cdrom" if cdrom else "floppy" if target.startswith("fd") else "disk"
-        devices.append(Device(drive.disk, kind, target, _bus(target, verdict)))
-    return tuple(devices)
+        name = drive.target
+        if drive.disk in moved:
+            name = _moved(drive.target, _cdrom_prefix(verdict) if cdrom else prefix, taken)
+        names[drive.disk] = name or _next_name(_cdrom_prefix(verdict) if cdrom else prefix, taken)
+        taken.add(names[drive.disk])
+    return tuple(_device(drive.disk, image.disk(drive.disk).format, names[drive.disk], verdict) for drive in boot.drives)
+
+
+def _device(disk: str, format: str, target: str, verdict: Verdict) -> Device:
+    kind = "cdrom" if format == "iso" else "floppy" if target.startswith("fd") else "disk"
+    return Device(disk, kind, target, _bus(target, verdict))
 
 
 def has_ide(verdict: Verdict) -> bool:
-    """Return whether the machine has an IDE controller."""
+    """Return whether the machine has an IDE controller; other hypervisors than QEMU mostly name no machine."""
     machine = verdict.machine or ""
-    return verdict.arch in X86 and (
-        verdict.virt_type == "xen" or machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES)
-    )
+    if verdict.virt_type in QEMU_TYPES:
+        return verdict.arch in X86 and (machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES))
+    return verdict.arch in X86 and verdict.virt_type != "bhyve"
+
+
+def _is_ide(target: Optional[str]) -> bool:
+    return bool(target) and target.startswith("hd")
+
+
+def _moved(target: str, prefix: str, taken: set) -> str:
+    """Return the name that stands for one of an IDE device where the machine has no IDE: the same letter if it is free.
+
+    Writers of descriptors put hda by rote, and a guest without an IDE controller never sees that name.
+    """
+    name = prefix + target[len("hd") :]
+    return _next_name(prefix, taken) if _is_taken(name, taken) else name
 
 
 def _disk_prefix(boot: Boot, verdict: Verdict) -> str:
@@ -58,6 +80,8 @@ def _disk_prefix(boot: Boot, verdict: Verdict) -> str:
     if verdict.virt_type == "xen":
         return "hd"
     named = next((TARGET.fullmatch(drive.target)[1] for drive in boot.drives if drive.target), "vd")
+    if named == "hd" and not has_ide(verdict):
+        return "sd" if verdict.arch in X86 else "vd"
     # A guest whose first disk is on IDE may have no driver for virtio.
     return named if named in ("hd", "sd") else "vd"
 
@@ -72,20 +96,19 @@ def _next_name(prefix: str, taken: set) -> str:
     letters = "abcdefghijklmnopqrstuvwxyz"
     names = list(letters) + [first + second for first in letters for second in letters]
     for letter in names:
-        # vda1 takes vda as well: a disk and its partition cannot both be devices.
-        if not any(name.rstrip("0123456789") == prefix + letter for name in taken):
+        if not _is_taken(prefix + letter, taken):
             return prefix + letter
     raise ImageError(f"all device names from {prefix}a to {prefix}zz are taken")
+
+
+def _is_taken(name: str, taken: set) -> bool:
+    # vda1 takes vda as well: a disk and its partition cannot both be devices.
+    return any(one.rstrip("0123456789") == name.rstrip("0123456789") for one in taken)
 
 
 def _bus(target: str, verdict: Verdict) -> Optional[str]:
     prefix = TARGET.fullmatch(target)[1]
     if prefix == "hd":
-        if not has_ide(verdict):
-            raise ImageError(
-                f"drive target {target} needs an IDE controller, which machine {verdict.machine} does not have; "
-                "on x86, machine: pc has one"
-            )
         if target not in IDE_NAMES:
             raise ImageError(f"drive target {target}: an IDE controller has four devices, {', '.join(IDE_NAMES)}")
         return "ide"

@@ -15,7 +15,7 @@ from typing import Optional
 
 from . import xml
 from .chain import render_backing
-from .devices import X86, Device, assign_devices
+from .devices import QEMU_TYPES, X86, Device, assign_devices
 from .emulator import DomainCapabilities
 from .errors import ImageError
 from .guest import Graphics, Guest, Network
@@ -28,7 +28,6 @@ from .volume import Volume
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
 QEMU_PREFIX = "52:54:00"
-QEMU_TYPES = ("qemu", "kvm", "hvf")
 # QEMU's default there has 32 bits, also in the emulator of 64: https://www.qemu.org/docs/master/system/arm/virt.html
 EMULATED_MODELS = {"aarch64": "cortex-a57"}
 # Architectures whose KVM knows no named CPU models.
@@ -82,11 +81,6 @@ def networks_of(image: Image, guest: Guest, session: bool) -> tuple[Network, ...
 def render_domain(parts: Parts, identity: Identity):
     """Return the domain's tree, without our record. Raises ImageError for what cannot be rendered."""
     image, guest, verdict = parts.image, parts.guest, parts.verdict
-    if verdict.type == "xen" and not (parts.boot.loader or parts.boot.kernel):
-        raise ImageError(
-            f"boot {verdict.index} of image {image.name} has neither <loader>pygrub</loader> nor a <kernel>, without which "
-            "no paravirtualised guest starts"
-        )
     refuse_what_is_not_offered(guest, parts.boot, verdict, parts.offered)
     memory = guest.memory_kib or image.memory_kib
     if memory is None:

@@ -64,9 +64,12 @@ class HostGuest:
 
 @dataclass(frozen=True)
 class Kvm:
-    """Whether a probe saw KVM run a guest here, and if not, why; capabilities list KVM where no guest runs on it."""
+    """Whether a probe saw KVM run a guest here, and if not, why; capabilities list KVM where no guest runs on it.
 
-    runs: bool
+    `runs` is None where the probe ran out of time, which a busy host can cause: that speaks against nothing.
+    """
+
+    runs: Optional[bool]
     reason: Optional[str] = None
 
 

@@ -109,11 +109,13 @@ def _slowness(virt_type: str) -> int:
 
 def _judge(index: int, boot: Boot, host: Host, wish: Wish) -> Verdict:
     """Return the verdict with the best domain type that fits, or all that is in the way."""
-    if wish.boot not in (None, index):
-        return Verdict(index, boot.type, boot.arch, False, (f"boot: {wish.boot} asks for another",))
     fitting, obstacles = _candidates(boot, host, wish)
-    if not fitting:
-        return Verdict(index, boot.type, boot.arch, False, tuple(dict.fromkeys(obstacles)))
+    own = [f"boot: {wish.boot} asks for another"] if wish.boot not in (None, index) else []
+    if boot.type == "xen" and not boot.loader and not boot.kernel:
+        own.append("it has neither <loader>pygrub</loader> nor a <kernel>, without which no paravirtualised guest starts")
+    if own or not fitting:
+        # What only some kinds of guest have against it is in the way where none fits.
+        return Verdict(index, boot.type, boot.arch, False, tuple(dict.fromkeys(own + ([] if fitting else obstacles))))
     # The first of the best: capabilities list what they prefer first.
     kind, domain = min(fitting, key=lambda pair: _slowness(pair[1].type))
     return Verdict(
@@ -183,7 +185,7 @@ def _feature_obstacles(boot: Boot, kind: HostGuest) -> list[str]:
 
 def _domain_obstacles(domain: HostDomain, host: Host, wish: Wish) -> list[str]:
     obstacles = []
-    if domain.type == "kvm" and host.kvm and not host.kvm.runs:
+    if domain.type == "kvm" and host.kvm and host.kvm.runs is False:
         obstacles.append(f"KVM is there and runs no guest: {host.kvm.reason}")
     if wish.machine and wish.machine not in domain.machines:
         names = _some([*domain.aliases, *(name for name in domain.machines if name not in domain.aliases)])

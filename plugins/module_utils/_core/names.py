@@ -31,7 +31,7 @@ TARGET = re.compile(r"(xvd|vd|hd|sd|fd|ubd)([a-z]{1,2})([0-9]{0,3})")
 # The same in every version of Python and in the grammar: controls, spaces that look like others, marks of direction,
 # private characters. U+2028 and its like break lines.
 UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\uffff]"
+    "[\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
 ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
@@ -74,6 +74,11 @@ def file_mistake(file: str, outside: bool = False) -> Optional[str]:
     return text_mistake(file)
 
 
+def plain(text: str) -> str:
+    """Return a text with what cannot be printed escaped, so that it is one line and nothing but text."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def text_mistake(text: str) -> Optional[str]:
     """Return why a text cannot be told in a line, or None."""
     return "holds characters that cannot be printed" if UNPRINTABLE.search(text) else None
@@ -83,7 +88,7 @@ def target_mistake(target: str) -> Optional[str]:
     """Return why this is no device name, or None."""
     if TARGET.fullmatch(target):
         return None
-    return "is no device name; it is a prefix (hd, sd, vd, xvd, fd) and letters, such as vda"
+    return "is no device name; it is a prefix (hd, sd, vd, xvd, fd, ubd) and letters, such as vda"
 
 
 def volume_stem(guest: str, disk_id: str) -> str:

@@ -28,11 +28,12 @@ CHATTER = re.compile(
 
 @dataclass(frozen=True)
 class Trial:
-    """A guest to try a hypervisor with; `virt_type` is libvirt's name of that."""
+    """A guest to try a hypervisor with; `virt_type` is libvirt's name of that, `slow`: its firmware takes its time."""
 
     name: str
     virt_type: str
     xml: str
+    slow: bool = False
 
 
 def find_obstacle(host: Host, virt_type: str) -> Optional[str]:
@@ -81,7 +82,7 @@ def render_trial(host: Host, virt_type: str, name: str) -> Trial:
             xml.element("memballoon", {"model": "none"}),
         ),
     )
-    return Trial(name, virt_type, xml.to_text(root))
+    return Trial(name, virt_type, xml.to_text(root), slow=efi)
 
 
 def telling_line(text: str) -> Optional[str]:

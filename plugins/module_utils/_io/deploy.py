@@ -91,10 +91,10 @@ def _removal(sighting: Sighting, remove: str) -> Plan:
     return Plan(name=sighting.name, steps=tuple(steps), was="present")
 
 
-def _missing(plans: list[Plan]) -> list[str]:
+def _missing(plans: list[Plan]) -> list[dict]:
     """Return the files of images that are on the control node and must come first."""
     steps = [step for plan in plans for step in plan.steps if isinstance(step, ImportBase)]
-    return [f"{step.image}\n{step.label}" for step in steps if step.source is None]
+    return [{"image": step.image, "file": step.label} for step in steps if step.source is None]
 
 
 def _warnings(sightings: list[Sighting], plans: list[Plan]) -> tuple[str, ...]:

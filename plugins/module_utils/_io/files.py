@@ -13,6 +13,7 @@ import subprocess
 from contextlib import contextmanager
 
 from .._core.errors import ImageError
+from .source import opened
 
 CHUNK = 8 * 1024 * 1024
 READ_ONLY, PRIVATE = 0o444, 0o600
@@ -82,7 +83,7 @@ def copy(source: str, target: str) -> None:
 
 def _opened(source: str):
     try:
-        return open(source, "rb", buffering=0)
+        return opened(source, "the file")
     except OSError as error:
         raise ImageError(f"cannot read: {error.strerror}", source) from None
 

@@ -35,7 +35,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     report: object = None
     # What must come to the host first; then nothing is applied.
-    missing: list[str] = field(default_factory=list)
+    missing: list[dict] = field(default_factory=list)
 
 
 @dataclass

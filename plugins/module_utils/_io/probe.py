@@ -36,6 +36,10 @@ LIMIT_SECONDS = 1.9
 TRIAL_SECONDS = 1.8
 POLL_SECONDS = 0.01
 RUNS = "runs"
+# What begins with it is no answer, only the reason why there is none.
+UNSURE = "unsure: "
+# Firmware speaks in some hundredths of a second; after so many of silence that is one.
+SILENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def probe(connection: Connection, host: Host, virt_type: str = "kvm") -> Kvm:
         # libvirt waits for the end of a QEMU that failed before it tells so; QEMU's log tells at once.
         told = _read_log(attempt)
         late = f"libvirt did not start a guest of type {virt_type} within {LIMIT_SECONDS} s"
-        said = _no_start(attempt, told) if told else late
+        said = _no_start(attempt, told) if told else UNSURE + late
+    if said.startswith(UNSURE):
+        return Kvm(None, said[len(UNSURE) :])
     return Kvm(False, said)
 
 
@@ -197,7 +203,9 @@ def _try(link, attempt: Attempt) -> str:
             return f"{guest} was {state} before it gave a sign of life" + (f": {told}" if told else "")
         time.sleep(POLL_SECONDS)
     lived = max(0.0, time.monotonic() - begun)
-    return f"{guest} started, and its firmware gave no sign of life within {lived:.1f} s"
+    told = f"{guest} started, and its firmware gave no sign of life within {lived:.1f} s"
+    # UEFI may be silent for longer.
+    return told if lived >= SILENT_SECONDS and not attempt.trial.slow else UNSURE + told
 
 
 def _hears(stream) -> bool:

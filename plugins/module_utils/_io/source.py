@@ -14,6 +14,7 @@ from typing import Optional
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, Header, read_header
+from .._core.names import plain
 
 CHUNK = 1024 * 1024
 WEAK = ("md5", "sha1")
@@ -52,16 +53,9 @@ class Folder:
 
         Raises ImageError for one that leads out of the descriptor's folder, or is no plain file.
         """
-        root = os.path.realpath(os.path.dirname(self.path))
-        path = os.path.realpath(os.path.join(root, name))
-        if not self.outside and os.path.commonpath([root, path]) != root:
-            raise ImageError(
-                f"{name} leads to {path}, out of the descriptor's folder; put the file there, or say "
-                "allow_outside_files: true",
-                self.path,
-            )
+        path = self._path(name)
         try:
-            with opened(path, name) as file:
+            with self._opened(path, name) as file:
                 status = os.fstat(file.fileno())
                 header = read_header(file.read(HEADER_BYTES), status.st_size, path)
         except FileNotFoundError:
@@ -70,10 +64,47 @@ class Folder:
             raise ImageError(f"cannot read {name}: {error.strerror}", path) from None
         return File(path, name, status.st_size, stamp_of(status), header)
 
+    @property
+    def _root(self) -> str:
+        return os.path.realpath(os.path.dirname(self.path))
+
+    def _path(self, name: str) -> str:
+        """Return where a file is, links resolved; raise ImageError where that is out of the folder."""
+        path = os.path.realpath(os.path.join(self._root, name))
+        if not self.outside and os.path.commonpath([self._root, path]) != self._root:
+            raise ImageError(
+                f"{name} leads to {plain(path)}, out of the descriptor's folder; put the file there, or say "
+                "allow_outside_files: true",
+                self.path,
+            )
+        return path
+
+    def _opened(self, path: str, name: str):
+        """Open a file at a path whose links are resolved; one that became a link since is refused.
+
+        The folder's owner may exchange files while we look.
+        """
+        if self.outside:
+            return opened(path, name)
+        *folders, last = os.path.relpath(path, self._root).split("/")
+        place = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for folder in folders:
+                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+                os.close(place)
+                place = inner
+            return opened(last, name, place)
+        finally:
+            os.close(place)
+
     def digest(self, file: File, checksums: dict[str, str]) -> str:
         """Return the file's SHA-256 in hex; raise ImageError where the descriptor's checksums are not its own."""
         kinds = {"sha256", *checksums}
-        digests = digests_of(file.path, kinds)
+        try:
+            with self._opened(file.path, file.label) as content:
+                digests = _digests(content, kinds)
+        except OSError as error:
+            raise ImageError(f"cannot read {file.label}: {error.strerror}", file.path) from None
         for kind, told in checksums.items():
             found = digests[kind]
             if found != told:
@@ -109,9 +140,13 @@ class Delivery:
         return file.digest
 
 
-def opened(path: str, what: str):
-    """Open a plain file; anything else is refused (a FIFO would hold us up until its writer comes)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def opened(path: str, what: str, folder: Optional[int] = None):
+    """Open a plain file; anything else is refused (a FIFO would hold us up until its writer comes).
+
+    In a `folder` that is open, it must be no link either.
+    """
+    follow = 0 if folder is None else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ImageError(f"{what} is no plain file", path)
@@ -120,11 +155,15 @@ def opened(path: str, what: str):
 
 def digests_of(path: str, kinds) -> dict[str, str]:
     """Return the digests of a file's content in hex, in one reading."""
-    hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(CHUNK):
-            for one in hashes.values():
-                one.update(block)
+        return _digests(file, kinds)
+
+
+def _digests(file, kinds) -> dict[str, str]:
+    hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
+    while block := file.read(CHUNK):
+        for one in hashes.values():
+            one.update(block)
     return {kind: one.hexdigest() for kind, one in hashes.items()}
 
 
