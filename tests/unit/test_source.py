@@ -194,7 +194,7 @@ def test_a_descriptor_that_is_too_long_is_refused_not_cut(folder):
 def test_what_is_refused_is_closed(folder, tmp_path):
     (tmp_path / "image" / "sub").mkdir()
     before = os.listdir("/proc/self/fd")
-    for _ in range(3):
+    for _time in range(3):
         assert message(folder.file, "sub").endswith("sub is no plain file")
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
