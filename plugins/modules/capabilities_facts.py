@@ -20,26 +20,12 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._connection
+  - virt.image._probe
 options:
   domain_capabilities:
     description:
       - Whether to ask also what each emulator offers for the machine that guests get (firmware, devices,
         CPU modes).
-    type: bool
-    default: false
-  probe_kvm:
-    description:
-      - Whether to find out if KVM really runs a guest here, and not only if libvirt lists it. On some hosts (nested
-        virtualisation without the CPU's help) KVM can be opened, and no guest runs on it.
-      - What it shows is RV(ansible_facts.virt_capabilities.kvm).
-      - For a moment a guest of 64 MiB without disk and network is started, and its firmware's first byte on the console
-        is the proof. It has the CPU that guests on KVM get from this collection.
-      - On architectures for which QEMU brings no firmware (ARM, RISC-V) the guest has 512 MiB, and UEFI must be
-        installed.
-      - The answer comes within 2 seconds, in check mode too. libvirt's clean-up may take a little longer.
-      - Nothing is left behind, but for QEMU's log of the guest
-        (V(/var/log/libvirt/qemu/virt-image-probe-*.log)) where the host is reached through a remote O(uri), or where
-        the user may not remove it.
     type: bool
     default: false
 seealso:
