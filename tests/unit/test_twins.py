@@ -18,6 +18,7 @@ SPECS = {
     "descriptor_info": specs.DESCRIPTOR,
     "domain": specs.DOMAIN,
     "domain_xml_info": specs.DOMAIN_XML,
+    "guest_info": specs.GUEST_INFO,
     "guests": specs.GUESTS,
     "match_info": specs.MATCH_INFO,
     "storage": specs.STORAGE,

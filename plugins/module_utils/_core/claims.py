@@ -52,8 +52,9 @@ def refuse_moved_disks(record: Record, live, desired) -> None:
         found, wanted = sources.get(_target(disk)), _file(disk)
         if found and wanted in recorded and found != wanted and found not in recorded:
             raise ImageError(
-                f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first, with "
-                "virsh blockcommit --active --pivot, say"
+                f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
+                # Without --base all would be written into the deepest layer, which the guests of an image share.
+                f"runs, virsh blockcommit {live.findtext('name')} {_target(disk)} --base {wanted} --active --pivot --wait"
             )
 
 

@@ -148,3 +148,5 @@ PROBE = {"probe_kvm": {"type": "bool", "default": False}}
 CAPABILITIES = {**URI, "domain_capabilities": {"type": "bool", "default": False}, **PROBE}
 
 MATCH_INFO = {**URI, **DESCRIPTOR, **MATCH, **UNLISTED_FEATURES, **PROBE}
+
+GUEST_INFO = {**URI, "names": {"type": "list", "elements": "str"}, "all": {"type": "bool", "default": False}}

@@ -33,7 +33,7 @@ def wait_for(step: WaitForGuest, connection: Connection, begun: float) -> list[s
                 state = state_of(domain)
             if state not in UP:
                 raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
-            found = addresses(domain)
+            found = addresses(domain, "AGENT", "LEASE")
             missing = _missing(step, domain, found)
             if not missing:
                 return found
@@ -73,16 +73,14 @@ def _bounded_agent(domain):
             pass
 
 
-def addresses(domain) -> list[str]:
-    """Return the addresses of a running guest, from its agent and the host's leases; none where neither tells."""
+def addresses(domain, *sources: str) -> list[str]:
+    """Return the addresses of a running guest that its AGENT, the host's LEASEs or ARP table tell; none where none does."""
     found: list[str] = []
-    for source in (
-        libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
-        libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
-    ):
+    for source in sources:
         try:
-            interfaces = domain.interfaceAddresses(source)
+            interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
         except libvirt.libvirtError:
+            # Not every driver, and no session daemon, can tell; a domain that stopped has none.
             continue
         for interface in interfaces.values():
             for address in interface["addrs"] or ():

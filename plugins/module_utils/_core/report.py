@@ -1,0 +1,165 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of a guest that exists: where it came from, its disks, and what became other than it was applied."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Optional
+
+from . import claims, xml
+from .chain import DomainDisk, read_disks
+from .definition import Change, is_stale, redefine
+from .errors import ImageError
+from .record import Record, RecordedDisk, read_record
+
+
+@dataclass(frozen=True)
+class Look:
+    """A domain as libvirt tells it without its secrets; `active` is the XML that it runs with.
+
+    `persistent` and `autostart` are None where the driver does not tell them.
+    """
+
+    name: str
+    inactive: str
+    state: str
+    active: Optional[str] = None
+    persistent: Optional[bool] = None
+    autostart: Optional[bool] = None
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GuestDisk(DomainDisk):
+    """A disk with what the record has of it; `sha256` is that of the image's file it was made from."""
+
+    id: Optional[str]
+    use: Optional[str]
+    pool: Optional[str]
+    volume: Optional[str]
+    sha256: Optional[str]
+
+
+@dataclass(frozen=True)
+class GuestReport:
+    """All that is told of one guest; what the record knows is None where we did not make the guest.
+
+    `disks_from` is the XML that the disks were read from, active or inactive. In `drift`, `before` is what was applied.
+    """
+
+    name: str
+    uuid: Optional[str]
+    state: str
+    persistent: Optional[bool]
+    autostart: Optional[bool]
+    virt_type: Optional[str]
+    arch: Optional[str]
+    machine: Optional[str]
+    owned: bool
+    image: Optional[str]
+    version: Optional[str]
+    release: Optional[str]
+    generation: Optional[int]
+    disks_from: str
+    disks: tuple[GuestDisk, ...]
+    addresses: tuple[str, ...]
+    drift: Optional[tuple[Change, ...]]
+    restart_required: bool
+
+
+def own_record(tree) -> Optional[Record]:
+    """Return the record of a domain that we made or took over; None for others, clones of ours among them."""
+    record = read_record(tree)
+    try:
+        if record:
+            claims.refuse_foreign_record(record, tree)
+    except ImageError:
+        return None
+    return record
+
+
+def report_guest(look: Look) -> GuestReport:
+    """Return what is told of a domain; raise ImageError for XML that cannot be read."""
+    where = f"domain {look.name}"
+    tree = xml.parse(look.inactive, where)
+    record = own_record(tree)
+    # Only there libvirt has looked into the files, and numbered the levels.
+    current = xml.parse(look.active, where) if look.active else tree
+    system = tree.find("os/type")
+    return GuestReport(
+        name=look.name,
+        uuid=tree.findtext("uuid"),
+        state=look.state,
+        persistent=look.persistent,
+        autostart=look.autostart,
+        virt_type=tree.get("type"),
+        arch=None if system is None else system.get("arch"),
+        machine=None if system is None else system.get("machine"),
+        owned=record is not None,
+        image=record and record.image,
+        version=record and record.version,
+        release=record and record.release,
+        generation=record and record.generation,
+        disks_from="active" if look.active else "inactive",
+        disks=tuple(_with_record(disk, record) for disk in read_disks(current, where)),
+        addresses=look.addresses,
+        drift=find_drift(look.inactive, record),
+        restart_required=_is_stale(tree, look),
+    )
+
+
+def _with_record(disk: DomainDisk, record: Optional[Record]) -> GuestDisk:
+    recorded = {known.path: known for known in record.disks} if record else {}
+    # From the top: an external snapshot lies over what the record knows.
+    found: Optional[RecordedDisk] = next((recorded[level.path] for level in disk.chain if level.path in recorded), None)
+    return GuestDisk(
+        **vars(disk),
+        id=found and found.id,
+        use=found and found.use,
+        pool=found and found.pool,
+        volume=found and found.volume,
+        sha256=found and found.digest,
+    )
+
+
+def _is_stale(tree, look: Look) -> bool:
+    """Return whether a guest runs with another configuration than the one that is defined, whoever made it."""
+    if not (look.active and look.persistent):
+        return False
+    wanted = deepcopy(tree)
+    for cpu in wanted.findall("cpu[@match='minimum']"):
+        # The start gave it all that the host has.
+        wanted.remove(cpu)
+    for model in wanted.findall("cpu/model[@fallback]"):
+        # What was to happen at the start.
+        del model.attrib["fallback"]
+    return is_stale(wanted, look.inactive, look.active)
+
+
+def find_drift(inactive: str, record: Optional[Record]) -> Optional[tuple[Change, ...]]:
+    """Return what was applied last and is no longer so; None where there is no such record, or one that was broken."""
+    applied = _applied(record)
+    if applied is None:
+        return None
+    # What would bring it back, turned round.
+    changes = redefine(applied, inactive, record).changes
+    # What would only go is what libvirt derived from values that drifted.
+    return tuple(Change(change.path, change.after, change.before) for change in changes if change.after is not None)
+
+
+def _applied(record: Optional[Record]):
+    try:
+        tree = xml.parse(record.applied, "record") if record and record.applied else None
+    except ImageError:
+        return None
+    if tree is None or tree.tag != "domain":
+        return None
+    for node in tree.iter():
+        # The record has no passwords, and libvirt does not show them, nor cookies, to those who only look.
+        node.attrib.pop("passwd", None)
+    for cookies in tree.findall(".//cookies"):
+        cookies.getparent().remove(cookies)
+    return tree
