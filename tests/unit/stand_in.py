@@ -72,6 +72,29 @@ class Libvirt:
         return found
 
 
+class Failure(Exception):
+    """Stands in for libvirtError."""
+
+    def __init__(self, code, words="no"):
+        super().__init__(words)
+        self.code = code
+
+    def get_error_code(self):
+        return self.code
+
+    def get_error_message(self):
+        return str(self)
+
+
+def failing(*arguments):
+    """Return a call that raises."""
+
+    def call(*_arguments):
+        raise Failure(*arguments)
+
+    return call
+
+
 def overlay(step):
     """Return the head of a qcow2 overlay."""
     backing = step.backing_path.encode()

@@ -19,6 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.values import to_
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import inform
 from ansible_collections.virt.image.plugins.module_utils._io import probe as probing
+from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import host, message, text
 
 POOL = """<pool type='dir'><name>{}</name><capacity unit='bytes'>{}</capacity><allocation unit='bytes'>3</allocation>
@@ -26,29 +27,6 @@ POOL = """<pool type='dir'><name>{}</name><capacity unit='bytes'>{}</capacity><a
 NETWORK = "<network><name>{}</name>{}</network>"
 # libvirt's numbers; only that they differ matters here.
 NO_SUPPORT, NO_POOL, NO_NETWORK, SYSTEM, DENIED = range(5)
-
-
-class Failure(Exception):
-    """Stands in for libvirtError."""
-
-    def __init__(self, code, words="no"):
-        super().__init__(words)
-        self.code = code
-
-    def get_error_code(self):
-        return self.code
-
-    def get_error_message(self):
-        return str(self)
-
-
-def failing(*arguments):
-    """Return a call that raises."""
-
-    def call(*_arguments):
-        raise Failure(*arguments)
-
-    return call
 
 
 def thing(tree, active=True, autostart=False):

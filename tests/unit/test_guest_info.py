@@ -16,6 +16,7 @@ from ansible_collections.virt.image.plugins.module_utils._io import connection a
 from ansible_collections.virt.image.plugins.module_utils._io import look as looking
 from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
 from ansible_collections.virt.image.tests.unit.mutations import mutated_tree
+from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import examples, message, text, value_or_words
 
 LIVE = text("live/web1.xml")
@@ -160,29 +161,6 @@ def test_any_applied_xml_has_drift_or_none(data):
 
 # libvirt's numbers; only that they differ matters here.
 NO_DOMAIN, NO_SUPPORT, DENIED, LEASE, ARP = range(5)
-
-
-class Failure(Exception):
-    """Stands in for libvirtError."""
-
-    def __init__(self, code, words="no"):
-        super().__init__(words)
-        self.code = code
-
-    def get_error_code(self):
-        return self.code
-
-    def get_error_message(self):
-        return str(self)
-
-
-def failing(*arguments):
-    """Return a call that raises."""
-
-    def call(*_arguments):
-        raise Failure(*arguments)
-
-    return call
 
 
 @pytest.fixture(autouse=True)
