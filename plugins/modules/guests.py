@@ -164,7 +164,8 @@ options:
             required: true
           size:
             description:
-              - The disk's size with its unit, such as V(10 GiB), for a disk that is made.
+              - The disk's size with its unit, such as V(10 GiB).
+              - A disk that exists grows to it, also while its guest runs. It is never made smaller.
             type: str
           pool:
             description:

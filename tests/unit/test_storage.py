@@ -11,7 +11,12 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.record import Record, RecordedDisk
-from ansible_collections.virt.image.plugins.module_utils._core.steps import CopyVolume, CreateVolume, ImportBase
+from ansible_collections.virt.image.plugins.module_utils._core.steps import (
+    CopyVolume,
+    CreateVolume,
+    GrowVolume,
+    ImportBase,
+)
 from ansible_collections.virt.image.plugins.module_utils._core.storage import plan_removal, plan_storage
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World, volume_names
@@ -85,6 +90,9 @@ def line(step):
         words = f"import {step.source} {step.source_format} as {step.path} {step.format} {step.size // MIB}"
     elif isinstance(step, CopyVolume):
         words = f"copy {step.base} to {step.path} {step.format} {step.capacity / MIB:g}"
+    elif isinstance(step, GrowVolume):
+        assert step.domain == "web1"
+        words = f"grow {step.path} {step.format} {step.was / MIB:g} to {step.capacity / MIB:g}"
     else:
         assert isinstance(step, CreateVolume)
         on = f" on {step.backing_path} {step.backing_format}" if step.backing_path else ""
@@ -114,7 +122,8 @@ def test_what_was_made_is_found(row):
     files = dict(row.get("files", {}))
     for step in plan(row).steps:
         size = step.size if isinstance(step, ImportBase) else step.capacity
-        backing = getattr(step, "backing_path", None)
+        words = row.get("files", {}).get(short(step.path), "").split()
+        backing = getattr(step, "backing_path", None) or "".join(words[2:])
         files[step.path] = f"{step.format} {size / MIB} {backing or ''}"
     assert plan({**row, "files": files}).steps == ()
 

@@ -68,6 +68,22 @@ class CreateVolume:
 
 
 @dataclass(frozen=True)
+class GrowVolume:
+    """Make an existing volume larger; sizes in bytes. `domain` is the guest that may run with it."""
+
+    pool: str
+    name: str
+    path: str
+    format: str
+    capacity: int
+    was: int
+    domain: str
+
+    def __str__(self) -> str:
+        return f"grow volume {self.name} of pool {self.pool} from {show_size(self.was)} to {show_size(self.capacity)}"
+
+
+@dataclass(frozen=True)
 class DeleteVolume:
     """Remove a volume that we made for a guest."""
 

@@ -13,7 +13,7 @@ from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
 from .record import Record
-from .steps import CopyVolume, CreateVolume, DeleteVolume, ImportBase
+from .steps import CopyVolume, CreateVolume, DeleteVolume, GrowVolume, ImportBase
 from .units import MIB, show_size
 from .volume import (
     BOOT_FILES,
@@ -49,7 +49,7 @@ def plan_storage(
     names = volume_names(name, disks, guest.clone, record)
     for disk in disks:
         try:
-            volume, more = _Planner(names[disk.id], disk, guest, world, record).plan()
+            volume, more = _Planner(name, names[disk.id], disk, guest, world, record).plan()
         except ImageError as error:
             problems.extend(error)
             continue
@@ -104,9 +104,12 @@ def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, s
 
 
 class _Planner:
-    """Plans one disk of one guest."""
+    """Plans one disk of one guest, `owner`."""
 
-    def __init__(self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]) -> None:
+    def __init__(
+        self, owner: str, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]
+    ) -> None:
+        self.owner = owner
         self.disk = disk
         self.clone = guest.clone
         self.world = world
@@ -117,7 +120,7 @@ class _Planner:
         self.path = f"{self.pool.path}/{self.name}"
         option = guest.disks.get(disk.id)
         self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
-        self.asked_by = "size" if option and option.size else "the descriptor's size"
+        self.by_option = bool(option and option.size)
 
     def plan(self) -> tuple[Volume, list]:
         had = self.recorded
@@ -172,7 +175,7 @@ class _Planner:
                     f"volume {self.name} exists in pool {self.pool.name} and is no overlay of "
                     f"{base}; it is not overwritten: remove it, or give the guest another name"
                 )
-            self._check_size(found.header)
+            capacity, steps = self._grown(found.header, "qcow2", steps)
         else:
             steps.append(self._create("qcow2", capacity, below[0], found))
         return self._volume(self.name, self.path, "qcow2", capacity, below), steps
@@ -190,7 +193,7 @@ class _Planner:
                     f"volume {self.name} of pool {self.pool.name} is an overlay of {found.header.backing}, and clone: "
                     "full is asked for; an existing volume is not converted"
                 )
-            self._check_size(found.header)
+            capacity, steps = self._grown(found.header, format, steps)
         else:
             _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
             size = self.source.size
@@ -201,8 +204,8 @@ class _Planner:
         format = base_format(self.disk.format)
         found = self._own_file()
         if found.header:
-            self._check_size(found.header)
-            return self._volume(self.name, self.path, format, found.header.capacity, ()), []
+            capacity, steps = self._grown(found.header, format, [])
+            return self._volume(self.name, self.path, format, capacity, ()), steps
         if self.disk.format == "iso":
             raise ImageError(
                 f"{self.disk.use} disk {self.disk.id} is an ISO, and the image has no file {self.disk.file}; an ISO "
@@ -239,18 +242,28 @@ class _Planner:
         )
 
     def _check_shrink(self, least: int, what: str) -> None:
-        if self.asked and self.asked < least and self.asked_by == "size":
+        if self.by_option and self.asked < least:
             raise ImageError(
                 f"disk {self.disk.id}: size {show_size(self.asked)} is less than the {show_size(least)} of {what}"
             )
 
-    def _check_size(self, header: Header) -> None:
-        """Refuse what would need a resize: no data is cut off, and growing is not done yet."""
-        if self.asked and self.asked != header.capacity and (self.asked > header.capacity or self.asked_by == "size"):
+    def _grown(self, header: Header, format: str, steps: list) -> tuple[int, list]:
+        """Return the capacity that an existing volume is to have, and the steps with the one to it.
+
+        A smaller size in the descriptor, which others may have grown their disks beyond, means nothing.
+        """
+        if self.by_option and self.asked < header.capacity:
             raise ImageError(
-                f"disk {self.disk.id}: {self.asked_by} is {show_size(self.asked)}, and volume {self.name} has "
-                f"{show_size(header.capacity)}; an existing volume is not resized"
+                f"disk {self.disk.id}: size is {show_size(self.asked)}, and volume {self.name} has "
+                f"{show_size(header.capacity)}; a volume is not made smaller, what is stored in it would be cut off"
             )
+        if self.asked <= header.capacity:
+            return header.capacity, steps
+        pool, owner = self.pool.name, self.owner
+        return self.asked, [
+            *steps,
+            GrowVolume(pool, self.name, self.path, format, self.asked, header.capacity, owner),
+        ]
 
     def _volume(self, name, path, format, capacity, below, shared=False) -> Volume:
         # A disk that exists is not compared with the image's file any more; the record keeps where it came from.

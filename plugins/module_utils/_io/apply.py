@@ -83,6 +83,17 @@ def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
     connection.create_volume(step.pool, xml.to_text(volume), step.name)
 
 
+def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
+    domain = connection.find_domain(step.domain)
+    if domain is not None and state_of(domain) not in STOPPED:
+        # QEMU has the file, and tells its guest.
+        with doing(f"grow volume {step.name} of running guest {step.domain}"):
+            domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+    else:
+        files.grow(step.path, step.format, step.capacity)
+    connection.refresh_pool(step.pool)
+
+
 def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
     if connection.delete_volume(step.pool, step.name):
         return
@@ -201,6 +212,7 @@ PERFORM = {
     steps.ImportBase: _import_base,
     steps.CopyVolume: _copy_volume,
     steps.CreateVolume: _create_volume,
+    steps.GrowVolume: _grow_volume,
     steps.DeleteVolume: _delete_volume,
     steps.DefineDomain: _define,
     steps.SetAutostart: _set_autostart,

@@ -104,7 +104,7 @@ def convert(path: str, source_format: str, target_format: str) -> None:
 
 
 def grow(path: str, format: str, capacity: int) -> None:
-    """Grow a new disk file to its capacity in bytes."""
+    """Grow a disk file, which nobody has open, to its capacity in bytes."""
     _qemu_img(["qemu-img", "resize", "-q", "-f", format, path, str(capacity)], f"grow {path}")
 
 
