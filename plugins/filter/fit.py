@@ -26,11 +26,12 @@ def fit_rows(answers, image, boot=None, virt_type="auto", machine=None, unlisted
 def _row(host: str, answer, image: Image, wish) -> Row:
     told = answer if isinstance(answer, dict) else {}
     # A registered result of capabilities_facts has the facts; else they are given as they are.
-    facts = told.get("ansible_facts", {}).get("virt_capabilities", told)
+    facts = told.get("ansible_facts", {"virt_capabilities": told})
+    facts = facts.get("virt_capabilities") if isinstance(facts, dict) else None
     try:
         if isinstance(answer, str):
             return judged(host, match(image, parse_capabilities(answer), wish))
-        if "guests" in facts:
+        if isinstance(facts, dict) and "guests" in facts:
             return judged(host, match(image, from_plain(Host, facts, "host"), wish))
     except ImageError as error:
         return unknown(host, str(error))

@@ -60,6 +60,9 @@ def test_an_answer_gives_the_row_of_its_capabilities(name, wish):
         ({"skipped": True}, "no answer"),
         ({"guests": 1}, "host: has no key arch"),
         ([1], "no answer"),
+        ({"ansible_facts": None, "msg": "odd"}, "odd"),
+        ({"ansible_facts": {"virt_capabilities": None}}, "no answer"),
+        ({"ansible_facts": {"other": 1}}, "no answer"),
         (None, "no answer"),
     ],
 )

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
+from . import xml
 from .derived import has_uefi
 from .errors import ImageError
 from .record import Record
+from .steps import GrowVolume
 from .volume import Volume
 
 
@@ -42,6 +45,33 @@ def refuse_changed_disks(record: Record, volumes: tuple[Volume, ...]) -> None:
                 f"disk {disk.id} ({disk.path}) is {disk.format}, and {volume.format} is asked for; an existing volume "
                 "is not converted"
             )
+
+
+def aim_growth(step, live, record: Optional[Record]):
+    """Return a step; one that grows a volume goes through the guest if that runs with it.
+
+    Raises ImageError where the guest would not see the new size. `live` is the guest as libvirt holds it.
+    """
+    if not isinstance(step, GrowVolume):
+        return step
+    recorded = {disk.path for disk in record.disks} if record else set()
+    if step.path in recorded and step.path not in _top_files(live.xml):
+        raise ImageError(
+            f"volume {step.path} is not what the guest has as its disk any more (an external snapshot?), so that it would "
+            "not see a larger size; bring it back first"
+        )
+    if live.saved:
+        raise ImageError(
+            f"has a saved state (virsh managedsave), which would go on with the old size of {step.path}; start it with "
+            "virsh start, or drop the saved state with virsh managedsave-remove"
+        )
+    running = bool(live.active) and step.path in _top_files(live.active)
+    return replace(step, domain=live.name if running else None)
+
+
+def _top_files(domain_xml: str) -> set:
+    tree = xml.parse(domain_xml, "live domain")
+    return {source.get("file") for source in tree.findall("devices/disk/source[@file]")}
 
 
 def refuse_moved_disks(record: Record, live, desired) -> None:

@@ -33,19 +33,37 @@ class Device:
 
 def assign_devices(image: Image, boot: Boot, verdict: Verdict) -> tuple[Device, ...]:
     """Return a device for each drive, in drive order; raise ImageError for a bus that the machine lacks."""
-    moved = {drive.disk for drive in boot.drives if _is_ide(drive.target) and not has_ide(verdict)}
-    taken = {drive.target for drive in boot.drives if drive.target and drive.disk not in moved}
+    names = {drive.disk: drive.target for drive in boot.drives if drive.target}
+    if not has_ide(verdict):
+        names = _move_from_ide(names, image, verdict)
     prefix = _disk_prefix(boot, verdict)
-    names: dict[str, str] = {}
-    # What the descriptor names, comes first: the others skip it.
-    for drive in sorted(boot.drives, key=lambda drive: drive.target is None):
-        cdrom = image.disk(drive.disk).format == "iso"
-        name = drive.target
-        if drive.disk in moved:
-            name = _moved(drive.target, _cdrom_prefix(verdict) if cdrom else prefix, taken)
-        names[drive.disk] = name or _next_name(_cdrom_prefix(verdict) if cdrom else prefix, taken)
-        taken.add(names[drive.disk])
+    for drive in boot.drives:
+        if drive.disk not in names:
+            kind = _cdrom_prefix(verdict) if _is_cdrom(image, drive.disk) else prefix
+            names[drive.disk] = _next_name(kind, set(names.values()))
     return tuple(_device(drive.disk, image.disk(drive.disk).format, names[drive.disk], verdict) for drive in boot.drives)
+
+
+def _move_from_ide(names: dict[str, str], image: Image, verdict: Verdict) -> dict[str, str]:
+    """Return the names with those of IDE devices moved to another bus: the same letters where they are free.
+
+    Writers of descriptors put hda by rote, and a guest without an IDE controller never sees that name.
+    """
+    stay = {disk: name for disk, name in names.items() if not name.startswith("hd")}
+    moving = {disk: name[len("hd") :] for disk, name in names.items() if disk not in stay}
+    usual = "sd" if verdict.arch in X86 else "vd"
+    prefixes = {disk: _cdrom_prefix(verdict) if _is_cdrom(image, disk) else usual for disk in moving}
+    for disk, letters in moving.items():
+        if not _is_taken(prefixes[disk] + letters, set(stay.values())):
+            stay[disk] = prefixes[disk] + letters
+    for disk in moving:
+        if disk not in stay:
+            stay[disk] = _next_name(prefixes[disk], set(stay.values()))
+    return stay
+
+
+def _is_cdrom(image: Image, disk: str) -> bool:
+    return image.disk(disk).format == "iso"
 
 
 def _device(disk: str, format: str, target: str, verdict: Verdict) -> Device:
@@ -59,19 +77,6 @@ def has_ide(verdict: Verdict) -> bool:
     if verdict.virt_type in QEMU_TYPES:
         return verdict.arch in X86 and (machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES))
     return verdict.arch in X86 and verdict.virt_type != "bhyve"
-
-
-def _is_ide(target: Optional[str]) -> bool:
-    return bool(target) and target.startswith("hd")
-
-
-def _moved(target: str, prefix: str, taken: set) -> str:
-    """Return the name that stands for one of an IDE device where the machine has no IDE: the same letter if it is free.
-
-    Writers of descriptors put hda by rote, and a guest without an IDE controller never sees that name.
-    """
-    name = prefix + target[len("hd") :]
-    return _next_name(prefix, taken) if _is_taken(name, taken) else name
 
 
 def _disk_prefix(boot: Boot, verdict: Verdict) -> str:

@@ -137,7 +137,9 @@ def plan_guest(sighting: Sighting) -> Plan:
 def plan_volumes(sighting: Sighting, record: Optional[Record]) -> StoragePlan:
     """Return the volumes of a guest and the steps to them; raise ImageError."""
     boot = sighting.image.boots[sighting.verdict.index]
-    return plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
+    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
+    live = sighting.live
+    return replace(storage, steps=tuple(claims.aim_growth(step, live, record) for step in storage.steps)) if live else storage
 
 
 def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:

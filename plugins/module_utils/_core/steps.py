@@ -69,7 +69,7 @@ class CreateVolume:
 
 @dataclass(frozen=True)
 class GrowVolume:
-    """Make an existing volume larger; sizes in bytes. `domain` is the guest that may run with it."""
+    """Make an existing volume larger; sizes in bytes. `domain` is the guest that runs with it."""
 
     pool: str
     name: str
@@ -77,7 +77,7 @@ class GrowVolume:
     format: str
     capacity: int
     was: int
-    domain: str
+    domain: Optional[str] = None
 
     def __str__(self) -> str:
         return f"grow volume {self.name} of pool {self.pool} from {show_size(self.was)} to {show_size(self.capacity)}"

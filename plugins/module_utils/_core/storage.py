@@ -49,7 +49,7 @@ def plan_storage(
     names = volume_names(name, disks, guest.clone, record)
     for disk in disks:
         try:
-            volume, more = _Planner(name, names[disk.id], disk, guest, world, record).plan()
+            volume, more = _Planner(names[disk.id], disk, guest, world, record).plan()
         except ImageError as error:
             problems.extend(error)
             continue
@@ -104,12 +104,9 @@ def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, s
 
 
 class _Planner:
-    """Plans one disk of one guest, `owner`."""
+    """Plans one disk of one guest."""
 
-    def __init__(
-        self, owner: str, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]
-    ) -> None:
-        self.owner = owner
+    def __init__(self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]) -> None:
         self.disk = disk
         self.clone = guest.clone
         self.world = world
@@ -259,10 +256,9 @@ class _Planner:
             )
         if self.asked <= header.capacity:
             return header.capacity, steps
-        pool, owner = self.pool.name, self.owner
         return self.asked, [
             *steps,
-            GrowVolume(pool, self.name, self.path, format, self.asked, header.capacity, owner),
+            GrowVolume(self.pool.name, self.name, self.path, format, self.asked, header.capacity),
         ]
 
     def _volume(self, name, path, format, capacity, below, shared=False) -> Volume:

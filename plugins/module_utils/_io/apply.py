@@ -84,9 +84,9 @@ def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
 
 
 def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
-    domain = connection.find_domain(step.domain)
-    if domain is not None and state_of(domain) not in STOPPED:
+    if step.domain:
         # QEMU has the file, and tells its guest.
+        domain = _domain(step.domain, connection)
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     else:

@@ -18,6 +18,8 @@ from .._core.names import plain
 
 CHUNK = 1024 * 1024
 WEAK = ("md5", "sha1")
+# Where the system has O_PATH, a folder that may be searched need not be readable.
+FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,10 @@ class Folder:
         if self.outside:
             return opened(path, name)
         *folders, last = os.path.relpath(path, self._root).split("/")
-        place = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = os.open(self._root, FOLDER)
         try:
             for folder in folders:
-                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+                inner = os.open(folder, FOLDER | os.O_NOFOLLOW, dir_fd=place)
                 os.close(place)
                 place = inner
             return opened(last, name, place)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device names on machines without IDE: another bus, the same letters where they are free."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core.devices import assign_devices
+from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, choose
+from ansible_collections.virt.image.tests.unit.support import host, image
+
+
+def devices(arch, machine, targets, kinds=""):
+    """Return `target bus` for drives with these targets (- is none); a disk whose kind is i is an ISO."""
+    words = targets.split()
+    drives = "".join(
+        f'<drive disk="d{index}"' + ("/>" if word == "-" else f' target="{word}"/>') for index, word in enumerate(words)
+    )
+    disks = "".join(
+        f'<disk id="d{index}" file="{index}" format="{"iso" if kinds[index : index + 1] == "i" else "raw"}"/>'
+        for index, _word in enumerate(words)
+    )
+    made = image(f'<boot type="hvm"><guest><arch>{arch}</arch></guest>{{drives}}</boot>', disks, drives)
+    verdict = choose(made, host("qemu-only"), Wish(machine=machine))
+    return ", ".join(f"{device.target} {device.bus}" for device in assign_devices(made, made.boots[0], verdict))
+
+
+@pytest.mark.parametrize(
+    "arch, machine, targets, kinds, told",
+    [
+        ("x86_64", "pc", "hda -", "", "hda ide, hdb ide"),
+        ("x86_64", "q35", "hda", "", "sda sata"),
+        ("x86_64", "q35", "hda hdb -", "", "sda sata, sdb sata, sdc sata"),
+        ("x86_64", "q35", "hda -", "di", "sda sata, sdb sata"),
+        ("x86_64", "q35", "vda hda", "", "vda virtio, sda sata"),
+        ("x86_64", "q35", "fda hda -", "", "fda fdc, sda sata, vda virtio"),
+        ("x86_64", "q35", "hdb sdb hda", "", "sdc sata, sdb sata, sda sata"),
+        ("x86_64", "q35", "- hda", "", "sdb sata, sda sata"),
+        ("aarch64", "virt", "hda hdb", "", "vda virtio, vdb virtio"),
+        ("aarch64", "virt", "hda hdc", "di", "vda virtio, sdc scsi"),
+        ("aarch64", "virt", "hda vda -", "", "vdb virtio, vda virtio, vdc virtio"),
+        ("aarch64", "virt", "hde", "", "vde virtio"),
+    ],
+)
+def test_ide_names_where_there_is_no_ide(arch, machine, targets, kinds, told):
+    assert devices(arch, machine, targets, kinds) == told
