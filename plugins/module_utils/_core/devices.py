@@ -51,7 +51,7 @@ def _move_from_ide(names: dict[str, str], image: Image, verdict: Verdict) -> dic
     """
     stay = {disk: name for disk, name in names.items() if not name.startswith("hd")}
     moving = {disk: name[len("hd") :] for disk, name in names.items() if disk not in stay}
-    usual = "sd" if verdict.arch in X86 else "vd"
+    usual = _prefix_without_ide(verdict)
     prefixes = {disk: _cdrom_prefix(verdict) if _is_cdrom(image, disk) else usual for disk in moving}
     for disk, letters in moving.items():
         if not _is_taken(prefixes[disk] + letters, set(stay.values())):
@@ -86,9 +86,14 @@ def _disk_prefix(boot: Boot, verdict: Verdict) -> str:
         return "hd"
     named = next((TARGET.fullmatch(drive.target)[1] for drive in boot.drives if drive.target), "vd")
     if named == "hd" and not has_ide(verdict):
-        return "sd" if verdict.arch in X86 else "vd"
+        return _prefix_without_ide(verdict)
     # A guest whose first disk is on IDE may have no driver for virtio.
     return named if named in ("hd", "sd") else "vd"
+
+
+def _prefix_without_ide(verdict: Verdict) -> str:
+    """Return the prefix that stands for hd: SATA needs no driver that a PC's guest could lack; others have no SATA."""
+    return "sd" if verdict.arch in X86 else "vd"
 
 
 def _cdrom_prefix(verdict: Verdict) -> str:

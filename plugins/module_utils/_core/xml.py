@@ -119,17 +119,9 @@ def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
     def start(name: str, attributes: dict) -> None:
         nonlocal depth
         depth += 1
-        if depth > MAX_DEPTH:
-            refuse(f"is nested more than {MAX_DEPTH} elements deep")
-        if len(attributes) > MAX_ATTRIBUTES:
-            refuse(f"has an element of {len(attributes)} attributes; at most {MAX_ATTRIBUTES} are read")
-        for key, value in ((name, ""), *attributes.items()):
-            if len(key) > MAX_NAME:
-                refuse(f"has a name of {len(key)} characters, {key[:20]}...; at most {MAX_NAME} are read")
-            if len(value) > MAX_ATTRIBUTE:
-                refuse(f'has an attribute {key} of {len(value)} characters; at most {MAX_ATTRIBUTE} are read')
-            if value == XINCLUDE and key.startswith("xmlns"):
-                refuse("has XInclude in it; descriptors and domains are whole in themselves")
+        why = f"is nested more than {MAX_DEPTH} elements deep" if depth > MAX_DEPTH else _hostility(name, attributes)
+        if why:
+            refuse(why)
 
     def end(_name: str) -> None:
         nonlocal depth
@@ -141,6 +133,20 @@ def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
     except expat.ExpatError as mistake:
         # lxml reports it with better words.
         return mistake
+    return None
+
+
+def _hostility(name: str, attributes: dict) -> Optional[str]:
+    """Return why an element is not read, or None."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        return f"has an element of {len(attributes)} attributes; at most {MAX_ATTRIBUTES} are read"
+    for key, value in ((name, ""), *attributes.items()):
+        if len(key) > MAX_NAME:
+            return f"has a name of {len(key)} characters, {key[:20]}...; at most {MAX_NAME} are read"
+        if len(value) > MAX_ATTRIBUTE:
+            return f"has an attribute {key} of {len(value)} characters; at most {MAX_ATTRIBUTE} are read"
+        if value == XINCLUDE and key.startswith("xmlns"):
+            return "has XInclude in it; descriptors and domains are whole in themselves"
     return None
 
 
