@@ -14,10 +14,13 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.asker import Asker
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError, Problems
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
+from ansible_collections.virt.image.plugins.module_utils._core.trust import parse_trust
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
+from ansible_collections.virt.image.plugins.module_utils._io.url import is_url
 
 
 class ActionModule(ActionBase):
@@ -52,17 +55,14 @@ class ActionModule(ActionBase):
                 "install it there (pip install lxml)"
             )
         guests = self._task.args.get("guests")
-        guests = guests if isinstance(guests, list) else []
-        images = [
-            (guest["image"], boolean(guest.get("allow_outside_files", False), strict=False))
-            for guest in guests
-            if isinstance(guest, dict) and _is_wanted(guest)
-        ]
+        wanted = [guest for guest in guests if _is_wanted(guest)] if isinstance(guests, list) else []
         deliveries, problems = [], Problems()
-        for image, outside in dict.fromkeys(images):
+        for image, outside in dict.fromkeys((guest["image"], _outside(guest)) for guest in wanted):
+            asking = [guest for guest in wanted if (guest["image"], _outside(guest)) == (image, outside)]
             try:
+                trusts = [parse_trust(Asker(guest, f"guest {guest.get('name', image)}")) for guest in asking]
                 # A copy: what is brought for one item of a loop is gone when the next one runs, in the same process.
-                read = deepcopy(_read(self._find(image), outside))
+                read = deepcopy(_read(self._find(image), outside, _Trusts(trusts)))
                 deliveries.append({"image": image, "outside": outside, **read})
             except ImageError as error:
                 problems.extend(error)
@@ -92,27 +92,58 @@ class ActionModule(ActionBase):
             self._fixup_perms2([self._connection._shell.tmpdir, target])
 
 
-def _is_wanted(guest: dict) -> bool:
-    """Return whether a guest's image is needed: one that is to go needs only its name."""
-    image = guest.get("image")
-    return isinstance(image, str) and bool(image) and not (guest.get("state") == "absent" and guest.get("name"))
+def _is_wanted(guest) -> bool:
+    """Return whether a guest's image is read here: one that is to go needs only its name, and hosts fetch from URLs."""
+    image = guest.get("image") if isinstance(guest, dict) else None
+    going = isinstance(guest, dict) and guest.get("state") == "absent" and guest.get("name")
+    return isinstance(image, str) and bool(image) and not is_url(image) and not going
+
+
+def _outside(guest: dict) -> bool:
+    return boolean(guest.get("allow_outside_files", False), strict=False)
+
+
+class _Trusts:
+    """What the guests of an image know of its files; equal where that is the same, so that a file is read once."""
+
+    def __init__(self, trusts: list) -> None:
+        self.all = trusts
+
+    def __eq__(self, other) -> bool:
+        return self.all == other.all
+
+    def __hash__(self) -> int:
+        return len(self.all)
+
+    def kinds(self, name: str, checksums: dict) -> set:
+        """Return the algorithms that a file is to be read with; none where the host verifies it when it comes."""
+        known = [trust.checksum.get(name, {}) for trust in self.all]
+        if "sha256" in checksums or all("sha256" in one for one in known):
+            return set()
+        return {"sha256", *checksums, *(kind for one in known for kind in one)}
 
 
 @lru_cache(maxsize=None)
-def _read(path: str, outside: bool) -> dict:
+def _read(path: str, outside: bool, trusts: _Trusts) -> dict:
     """Return the descriptor's text, and what the host needs to know of each file that it names."""
     folder = Folder(path, outside)
-    descriptor = folder.descriptor()
+    for trust in trusts.all:
+        descriptor = folder.descriptor(trust)
     image = parse_image(descriptor, folder.path, outside=outside)
     files, problems = {}, Problems()
-    wanted = [(disk.file, disk.checksums) for disk in image.disks if disk.file]
-    wanted += [(name, {}) for boot in image.boots for name in (boot.kernel, boot.initrd) if name]
-    for name, checksums in wanted:
+    wanted = [(disk.file, disk.checksums, True) for disk in image.disks if disk.file]
+    wanted += [(name, {}, False) for boot in image.boots for name in (boot.kernel, boot.initrd) if name]
+    for name, checksums, unpack in wanted:
         try:
-            file = folder.file(name)
+            file = folder.file(name, unpack)
             if file:
-                told = {"size": file.size, "digest": folder.digest(file, checksums), "header": to_plain(file.header)}
-                files[name] = told
+                digests = folder.digests(file, trusts.kinds(name, checksums))
+                files[name] = {
+                    "size": file.size,
+                    "digests": digests,
+                    "header": to_plain(file.header),
+                    "packing": file.packing,
+                }
         except ImageError as error:
             problems.extend(error)
     problems.raise_any()

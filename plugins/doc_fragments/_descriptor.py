@@ -13,7 +13,7 @@ class ModuleDocFragment:
 options:
   path:
     description:
-      - The path of the descriptor on the host.
+      - The path of the descriptor on the host, or its URL (http, https).
       - Exactly one of O(path) and O(descriptor) is needed.
     type: path
   descriptor:

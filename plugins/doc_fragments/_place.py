@@ -13,10 +13,15 @@ class ModuleDocFragment:
 options:
   pool:
     description:
-      - The storage pool for the guest's volumes. It is active, and its volumes are files (type V(dir), V(fs) or
-        V(netfs)).
+      - The storage pool for the guest's volumes. It is active, and its volumes are files (type V(dir), V(fs) or V(netfs))
+        or block devices (type V(logical) or V(zfs), with O(clone=full)).
+      - V(none) is no pool; the volumes are plain files in O(folder).
     type: str
     default: default
+  folder:
+    description:
+      - The absolute path of the folder for the volumes of O(pool=none).
+    type: path
   clone:
     description:
       - How a system disk is made from the image's.
@@ -45,4 +50,24 @@ options:
         description:
           - Another pool for this disk.
         type: str
+  seed:
+    description:
+      - What cloud-init in the guest finds at its first start, on a CD-ROM of the kind NoCloud.
+      - Changed content makes another seed; the guest has it when it is started again. cloud-init does again what it does
+        once for each instance when C(instance-id) changes too.
+      - The texts are not shown. They are in a file that others on the host cannot read.
+    type: dict
+    suboptions:
+      user_data:
+        description:
+          - The user data as text, such as a C(#cloud-config) or a script. A secret in it is better hashed, as C(passwd) wants it.
+        type: raw
+      meta_data:
+        description:
+          - The meta data as text, in YAML. By default the guest's name is its instance id and host name.
+        type: raw
+      network_config:
+        description:
+          - The network configuration as text, in YAML.
+        type: raw
 """

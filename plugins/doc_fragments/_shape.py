@@ -18,7 +18,7 @@ options:
 
   image:
     description:
-      - The path of the descriptor on the host. Its disk files are relative to it.
+      - The path of the descriptor on the host, or its URL (http, https). Its disk files are relative to it.
     type: str
     required: true
 

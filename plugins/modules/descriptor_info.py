@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._descriptor
+  - virt.image._fetch
   - virt.image._files
 seealso:
   - module: virt.image.match_info

@@ -19,10 +19,12 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._connection
+  - virt.image._fetch
   - virt.image._files
   - virt.image._match
   - virt.image._place
   - virt.image._shape
+  - virt.image._trust
 seealso:
   - module: virt.image.domain
   - module: virt.image.guests

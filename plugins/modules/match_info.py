@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._connection
   - virt.image._descriptor
+  - virt.image._fetch
   - virt.image._files
   - virt.image._match
   - virt.image._probe

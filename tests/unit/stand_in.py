@@ -16,6 +16,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     ImportBase,
 )
 from ansible_collections.virt.image.plugins.module_utils._io import deploy, options
+from ansible_collections.virt.image.plugins.module_utils._io.lock import Locks
 from ansible_collections.virt.image.tests.unit.support import text
 
 MIB = 2**20
@@ -34,6 +35,7 @@ class Libvirt:
         self.folder, self.image = folder / "pool", folder / "image"
         self.domains, self.nets, self.kind = {}, {"default": True}, "dir"
         self.asked = []
+        self.locks = Locks()
         self.folder.mkdir()
         self.image.mkdir()
         (self.image / "image.xml").write_text(IMAGE.format("<interface/>"))
@@ -106,7 +108,7 @@ def perform(plans, libvirt):
     """Do what the steps of plans say, and return them as lines."""
     for step in (step for plan in plans for step in plan.steps):
         if isinstance(step, ImportBase):
-            with open(step.source, "rb") as source, open(step.path, "wb") as base:
+            with open(step.source.path, "rb") as source, open(step.path, "wb") as base:
                 base.write(source.read())
         elif isinstance(step, CreateVolume):
             with open(step.path, "wb") as volume:
@@ -123,7 +125,7 @@ def guests(libvirt, *asked):
     """Return the plans for guests of the image beside the pool."""
     image = str(libvirt.image / "image.xml")
     asked = [{"image": image, "state": "present", **options_} for options_ in asked]
-    return deploy.guests({"guests": asked, "_deliveries": []}, libvirt).plans
+    return deploy.guests({"guests": asked, "fetch": None, "_deliveries": []}, libvirt).plans
 
 
 def storage(libvirt, **asked):

@@ -27,6 +27,6 @@ def test_what_was_brought_for_one_item_of_a_loop_is_not_there_for_the_next(tmp_p
 
     first = told()
     content = (tmp_path / "isos" / "systemrescuecd.iso").read_bytes()
-    assert first["digest"] == hashlib.sha256(content).hexdigest()
+    assert first["digests"]["sha256"] == hashlib.sha256(content).hexdigest()
     first["brought"] = "/tmp/of-the-first-item"
     assert "brought" not in told()

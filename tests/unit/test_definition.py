@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import definition, xml
-from ansible_collections.virt.image.plugins.module_utils._core.record import Record, read_record
+from ansible_collections.virt.image.plugins.module_utils._core.record import Record, read_record, set_record
 from ansible_collections.virt.image.tests.unit.support import table, text
 
 WANTED, LIVE = xml.parse(text("live/web1.wanted.xml"), "wanted"), text("live/web1.xml")
@@ -55,7 +55,7 @@ def edited(tree, edits):
 def live_of(wanted, edits=()):
     """Return the live XML of a guest that was last given `wanted`, and then edited by its user."""
     tree = edited(xml.parse(LIVE, "live"), edits)
-    definition._set_record(tree, record(wanted))  # pylint: disable=protected-access
+    set_record(tree, record(wanted))
     return xml.etree.tostring(tree, encoding="unicode")
 
 

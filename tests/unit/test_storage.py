@@ -14,15 +14,31 @@ from ansible_collections.virt.image.plugins.module_utils._core.record import Rec
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     CopyVolume,
     CreateVolume,
+    FillVolume,
     GrowVolume,
     ImportBase,
 )
 from ansible_collections.virt.image.plugins.module_utils._core.storage import plan_removal, plan_storage
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
-from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World, volume_names
+from ansible_collections.virt.image.plugins.module_utils._core.volume import (
+    BLOCK,
+    PLAIN,
+    REMOTE,
+    Found,
+    Pool,
+    Source,
+    World,
+    volume_names,
+)
 from ansible_collections.virt.image.tests.unit.support import guest, image, message, table
 
-POOLS = {"default": Pool("default", "/pool", 2**40), "fast": Pool("fast", "/fast", 2**40)}
+POOLS = {
+    "default": Pool("default", "/pool", 2**40),
+    "fast": Pool("fast", "/fast", 2**40),
+    "vg": Pool("vg", "/dev/vg", 2**40, BLOCK),
+    "far": Pool("far", "/far", 2**40, REMOTE),
+    "none": Pool("none", "/srv", 2**40, PLAIN),
+}
 
 
 def full(name):
@@ -46,9 +62,8 @@ def source(label, words):
     kind, size, digit, *backing = words.split()
     path = None if "away" in backing else f"/img/{label}"
     backing = [word for word in backing if word != "away"]
-    return Source(
-        path, label, int(size) * MIB // 2, "stamp", digit * 64, header(" ".join([kind, size, *backing])), "image.xml"
-    )
+    told = header(" ".join([kind, size, *backing]))
+    return Source(path, label, int(size) * MIB // 2, "stamp", digit * 64 if digit != "?" else None, told, "image.xml")
 
 
 def descriptor(disks):
@@ -73,7 +88,7 @@ def world(row):
 def recorded(row):
     told = [(disk_id, *words.split()) for disk_id, words in row.get("record", {}).items()]
     disks = [
-        RecordedDisk(disk_id, "system", "default", name, f"/pool/{name}", False, digest=digit * 64)
+        RecordedDisk(disk_id, "system", "default", name, f"/pool/{name}", False, name.rpartition(".")[2], digit * 64)
         for disk_id, digit, name in told
     ]
     return Record("web", None, None, 1, tuple(disks), "") if disks else None
@@ -87,9 +102,11 @@ def plan(row):
 def line(step):
     """Return all that a step says, in a line."""
     if isinstance(step, ImportBase):
-        words = f"import {step.source} {step.source_format} as {step.path} {step.format} {step.size // MIB}"
+        words = f"import {step.source.path} {step.source_format} as {step.path} {step.format} {step.size // MIB}"
     elif isinstance(step, CopyVolume):
         words = f"copy {step.base} to {step.path} {step.format} {step.capacity / MIB:g}"
+    elif isinstance(step, FillVolume):
+        words = f"fill {step.path} {step.format} {step.capacity / MIB:g} from {step.source.path} {step.source_format}"
     elif isinstance(step, GrowVolume):
         assert step.domain is None
         words = f"grow {step.path} {step.format} {step.was / MIB:g} to {step.capacity / MIB:g}"
@@ -97,13 +114,13 @@ def line(step):
         assert isinstance(step, CreateVolume)
         on = f" on {step.backing_path} {step.backing_format}" if step.backing_path else ""
         words = f"create {step.path} {step.format} {step.capacity / MIB:g}{on}{' again' if step.stale else ''}"
-    assert step.path.rpartition("/")[2] == step.name and step.path.startswith(f"{POOLS[step.pool].path}/")
     return short(words)
 
 
 def shown(volume):
     layers = " < ".join(f"{layer.path} {layer.format}" for layer in volume.layers)
-    return short(f"{volume.disk}: {layers} {volume.capacity / MIB:g}{' shared' if volume.shared else ''}")
+    block = " block" if volume.kind == BLOCK else ""
+    return short(f"{volume.disk}: {layers} {volume.capacity / MIB:g}{' shared' if volume.shared else ''}{block}")
 
 
 @pytest.mark.parametrize("row", table("storage.yml"))
@@ -121,7 +138,7 @@ def test_what_was_made_is_found(row):
     """After the steps, with the files that they make, there is nothing more to do."""
     files = dict(row.get("files", {}))
     for step in plan(row).steps:
-        size = step.size if isinstance(step, ImportBase) else step.capacity
+        size = step.source.header.capacity if isinstance(step, ImportBase) else step.capacity
         words = row.get("files", {}).get(short(step.path), "").split()
         backing = getattr(step, "backing_path", None) or "".join(words[2:])
         files[step.path] = f"{step.format} {size / MIB} {backing or ''}"
@@ -130,7 +147,7 @@ def test_what_was_made_is_found(row):
 
 def names(*disks):
     made = descriptor(disks)
-    return list(volume_names("web1", made.disks, "linked").values())
+    return list(volume_names("web1", made.disks, guest(), POOLS).values())
 
 
 @pytest.mark.parametrize(

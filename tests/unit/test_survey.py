@@ -102,13 +102,17 @@ def test_absent_keeps_what_is_the_user_s_and_takes_it_up_again(libvirt):
 
 
 def test_what_cannot_be_done_from_afar_or_in_another_pool(libvirt):
-    libvirt.kind = "logical"
+    libvirt.kind = "rbd"
     assert (
         message(guests, libvirt, {"name": "a"})
-        == "guest a: pool default is of type logical; volumes are made in dir, fs, netfs"
+        == "guest a: pool default is of type rbd; volumes are made in pools of type dir, fs, netfs, logical, zfs"
     )
     libvirt.is_local = False
-    assert "is on another machine" in message(guests, libvirt, {})
+    asked = {"name": "a", "pool": "none", "folder": str(libvirt.folder)}
+    assert message(guests, libvirt, asked) == (
+        "guest a: pool: none is a folder of the machine where the module runs, and qemu:///system is on another "
+        "machine; name a pool there"
+    )
 
 
 def test_every_guest_s_mistakes_at_once(libvirt):

@@ -55,7 +55,7 @@ def aim_growth(step, live, record: Optional[Record]):
     if not isinstance(step, GrowVolume):
         return step
     recorded = {disk.path for disk in record.disks} if record else set()
-    if step.path in recorded and step.path not in _top_files(live.xml):
+    if step.path in recorded and step.path not in disk_paths(live.xml):
         raise ImageError(
             f"volume {step.path} is not what the guest has as its disk any more (an external snapshot?), so that it would "
             "not see a larger size; bring it back first"
@@ -65,21 +65,22 @@ def aim_growth(step, live, record: Optional[Record]):
             f"has a saved state (virsh managedsave), which would go on with the old size of {step.path}; start it with "
             "virsh start, or drop the saved state with virsh managedsave-remove"
         )
-    running = bool(live.active) and step.path in _top_files(live.active)
+    running = bool(live.active) and step.path in disk_paths(live.active)
     return replace(step, domain=live.name if running else None)
 
 
-def _top_files(domain_xml: str) -> set:
+def disk_paths(domain_xml: str) -> set:
+    """Return the files and devices that a domain has as its disks, the top of each chain."""
     tree = xml.parse(domain_xml, "live domain")
-    return {source.get("file") for source in tree.findall("devices/disk/source[@file]")}
+    return {_path(disk) for disk in tree.findall("devices/disk")} - {None}
 
 
 def refuse_moved_disks(record: Record, live, desired) -> None:
     """Refuse to turn a disk back from a file that someone else put under it: what was written since is in that file."""
     recorded = {disk.path for disk in record.disks}
-    sources = {_target(disk): _file(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
+    sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
     for disk in desired.findall("devices/disk"):
-        found, wanted = sources.get(_target(disk)), _file(disk)
+        found, wanted = sources.get(_target(disk)), _path(disk)
         if found and wanted in recorded and found != wanted and found not in recorded:
             raise ImageError(
                 f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
@@ -107,6 +108,6 @@ def _target(disk) -> Optional[str]:
     return None if target is None else target.get("dev")
 
 
-def _file(disk) -> Optional[str]:
+def _path(disk) -> Optional[str]:
     source = disk.find("source")
-    return None if source is None else source.get("file")
+    return None if source is None else source.get("file") or source.get("dev")

@@ -16,7 +16,7 @@ from typing import Optional
 from . import xml
 from .derived import MEMORY_TAGS, as_started, drop_derived, has_uefi, kib, same_value, with_current_memory
 from .errors import ImageError
-from .record import Record, find_record, read_record, render_record
+from .record import Record, read_record, set_record
 
 # What makes an element itself among its siblings: child path (or . for itself) and attributes.
 IDENTITIES = {
@@ -56,7 +56,7 @@ class Definition:
 def define_new(desired, record: Record) -> Definition:
     """Return the definition of a domain that does not exist yet."""
     tree = deepcopy(desired)
-    _set_record(tree, record)
+    set_record(tree, record)
     text = xml.to_text(tree)
     return Definition(text, (Change("domain", None, text),))
 
@@ -68,7 +68,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     """
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
-    applied = _applied(before)
+    applied = applied_of(before)
     merged = deepcopy(live)
     _merge(merged, with_current_memory(desired, live), applied)
     drop_derived(merged, live, desired)
@@ -82,7 +82,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record", _say(before), _say(record)),)
         elif not changes:
             changes += (Change("metadata/record/applied", "of an earlier run", "of this run"),)
-        _set_record(merged, record)
+        set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
 
 
@@ -144,23 +144,12 @@ def _without_white_space(tree):
     return tree
 
 
-def _applied(record: Optional[Record]):
+def applied_of(record: Optional[Record]):
     """Return the tree that we applied last, or None; a record that someone broke is none."""
     try:
         return xml.parse(record.applied, "record") if record and record.applied else None
     except ImageError:
         return None
-
-
-def _set_record(tree, record: Record) -> None:
-    old = find_record(tree)
-    if old is not None:
-        old.getparent().remove(old)
-    metadata = tree.find("metadata")
-    if metadata is None:
-        metadata = xml.element("metadata")
-        tree.insert(0, metadata)
-    metadata.append(render_record(record))
 
 
 def _say(record: Optional[Record]) -> Optional[str]:

@@ -12,6 +12,7 @@ from .errors import ImageError
 from .image import Boot, Image
 from .match import Verdict
 from .names import TARGET
+from .seed import SEED
 
 X86 = ("i686", "x86_64")
 QEMU_TYPES = ("qemu", "kvm", "hvf")
@@ -31,8 +32,8 @@ class Device:
     bus: Optional[str]
 
 
-def assign_devices(image: Image, boot: Boot, verdict: Verdict) -> tuple[Device, ...]:
-    """Return a device for each drive, in drive order; raise ImageError for a bus that the machine lacks."""
+def assign_devices(image: Image, boot: Boot, verdict: Verdict, seed: bool = False) -> tuple[Device, ...]:
+    """Return a device for each drive, in drive order, then one for the seed; raise ImageError for a bus that is not there."""
     names = {drive.disk: drive.target for drive in boot.drives if drive.target}
     if not has_ide(verdict):
         names = _move_from_ide(names, image, verdict)
@@ -41,7 +42,10 @@ def assign_devices(image: Image, boot: Boot, verdict: Verdict) -> tuple[Device, 
         if drive.disk not in names:
             kind = _cdrom_prefix(verdict) if _is_cdrom(image, drive.disk) else prefix
             names[drive.disk] = _next_name(kind, set(names.values()))
-    return tuple(_device(drive.disk, image.disk(drive.disk).format, names[drive.disk], verdict) for drive in boot.drives)
+    devices = [_device(drive.disk, image.disk(drive.disk).format, names[drive.disk], verdict) for drive in boot.drives]
+    if seed:
+        devices.append(_device(SEED, "iso", _next_name(_cdrom_prefix(verdict), set(names.values())), verdict))
+    return tuple(devices)
 
 
 def _move_from_ide(names: dict[str, str], image: Image, verdict: Verdict) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .chain import render_backing
+from .chain import PATHS, render_backing
 from .devices import QEMU_TYPES, X86, Device, assign_devices
 from .emulator import DomainCapabilities
 from .errors import ImageError
@@ -23,7 +23,8 @@ from .host import Host
 from .image import Boot, Image
 from .match import Verdict
 from .offer import refuse_what_is_not_offered, wants_efi
-from .volume import Volume
+from .seed import SEED
+from .volume import BLOCK, Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
@@ -153,7 +154,7 @@ def _cpu(verdict: Verdict):
 def _devices(parts: Parts, identity: Identity):
     verdict = parts.verdict
     volumes = {volume.disk: volume for volume in parts.volumes}
-    devices = assign_devices(parts.image, parts.boot, verdict)
+    devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes)
     interfaces = [
         _interface(network, mac, verdict) for network, mac in zip(parts.networks, identity.macs)
     ]
@@ -172,15 +173,16 @@ def _devices(parts: Parts, identity: Identity):
 def _disk(device: Device, volume: Volume, verdict: Verdict):
     top, below = volume.layers[0], volume.layers[1:]
     qemu = verdict.virt_type in QEMU_TYPES
+    type = "block" if volume.kind == BLOCK else "file"
     return xml.element(
         "disk",
-        {"type": "file", "device": device.kind},
+        {"type": type, "device": device.kind},
         xml.element("driver", {"name": "qemu", "type": top.format}),
-        xml.element("source", {"file": top.path}),
+        xml.element("source", {PATHS[type]: top.path}),
         # libvirt 9's Xen driver refuses a chain that it is told; it has it from the overlay.
         render_backing(below) if qemu and below else None,
         xml.element("target", {"dev": device.target, "bus": device.bus}),
-        xml.element("readonly") if volume.shared else None,
+        xml.element("readonly") if device.kind == "cdrom" else None,
     )
 
 

@@ -10,14 +10,18 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-from .errors import ImageError, Problem, Problems
+from .asker import Asker
+from .errors import Problem
 from .match import Wish
-from .names import name_mistake
-from .units import KIB, parse_size
+from .seed import Seed, parse_seed
+from .trust import OPTIONS as TRUST_OPTIONS
+from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
 FIRMWARES = ("auto", "bios", "efi")
 CLONES = ("linked", "full")
+# Stands for a pool's name where the volumes are plain files that no pool knows.
+NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
@@ -90,6 +94,7 @@ class Guest:
     name: Optional[str]
     image: Optional[str]
     allow_outside_files: bool
+    trust: Trust
     boot: Optional[int]
     virt_type: Optional[str]
     machine: Optional[str]
@@ -99,8 +104,10 @@ class Guest:
     networks: Optional[tuple[Network, ...]]
     graphics: Graphics
     pool: str
+    folder: Optional[str]
     clone: str
     disks: dict[str, DiskOption]
+    seed: Optional[Seed]
     autostart: Optional[bool]
     unlisted_features: str
     xml: Optional[str]
@@ -117,12 +124,13 @@ class Guest:
 
 def parse_guest(plain: dict, where: str = "guest") -> Guest:
     """Return the guest that a dictionary of options describes; raise ImageError with all mistakes."""
-    asker = _Asker(plain, where)
+    asker = Asker(plain, where)
     asker.refuse_unknown(OPTIONS, "a guest")
     guest = Guest(
         name=asker.name(),
         image=asker.text("image"),
         allow_outside_files=asker.flag("allow_outside_files") or False,
+        trust=parse_trust(asker),
         boot=asker.number("boot", 0, 999),
         virt_type=asker.text("virt_type", but="auto"),
         machine=asker.text("machine"),
@@ -132,8 +140,10 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         networks=asker.each("networks", _network),
         graphics=asker.part("graphics", _graphics),
         pool=asker.text("pool") or "default",
+        folder=asker.text("folder"),
         clone=asker.one_of("clone", CLONES),
-        disks=asker.disks(),
+        disks=_disks(asker),
+        seed=_seed(asker),
         autostart=asker.flag("autostart"),
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
@@ -142,137 +152,56 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         shutdown=asker.part("shutdown", _shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
     )
+    without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
+    if without_pool and not (guest.folder or "").startswith("/"):
+        asker.wrong(f"pool: {NO_POOL} needs folder, the absolute path of the folder for the guest's volumes")
     if not guest.image and guest.state != "absent":
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:
         asker.wrong("has neither name nor image, so that it is not known which guest is to be absent")
-    asker.refuse_equal_macs(guest.networks or ())
+    _refuse_equal_macs(asker, guest.networks or ())
     asker.problems.raise_any()
     return guest
 
 
-# The options of a guest; the fields of Guest, but for the unit in the name of one.
-OPTIONS = tuple(field.name.replace("memory_kib", "memory") for field in dataclasses.fields(Guest))
+# What stands in Guest for several options, or for one that names its unit.
+PARTS = {"memory_kib": ("memory",), "trust": TRUST_OPTIONS}
+# The options of a guest.
+OPTIONS = tuple(name for field in dataclasses.fields(Guest) for name in PARTS.get(field.name, (field.name,)))
 
 
-class _Asker:
-    """Takes one dictionary apart; mistakes are collected."""
-
-    def __init__(self, plain, where: str, problems: Optional[Problems] = None) -> None:
-        self.where = where
-        self.problems = problems or Problems()
-        self.plain = plain if isinstance(plain, dict) else {}
-        if not isinstance(plain, dict):
-            self.wrong(f"must be a dictionary, is {plain!r:.80}")
-
-    def wrong(self, message: str) -> None:
-        self.problems.add(Problem(message, self.where))
-
-    def text(self, key: str, but: Optional[str] = None) -> Optional[str]:
-        value = self.plain.get(key)
-        if value is None or value in ("", but):
-            return None
-        if not isinstance(value, str):
-            self.wrong(f"{key} must be text, is {value!r:.80}")
-        return str(value)
-
-    def name(self) -> Optional[str]:
-        name = self.plain.get("name")
-        # YAML reads a name of digits as a number.
-        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else self.text("name")
-        mistake = name and name_mistake(name)
-        if mistake:
-            self.wrong(f"name {mistake}")
-        return name
-
-    def one_of(self, key: str, values: tuple, default: Optional[str] = None) -> str:
-        value = self.plain.get(key)
-        if value is None:
-            return default or values[0]
-        if value is False and "off" in values:
-            # YAML 1.1 reads off as false.
-            value = "off"
-        if value not in values:
-            self.wrong(f"{key}: {value!r:.80} is unknown; it is one of {', '.join(values)}")
-            return values[0]
-        return str(value)
-
-    def number(self, key: str, least: int, most: int) -> Optional[int]:
-        value = self.plain.get(key)
-        if value is None:
-            return None
-        # Templates without native types give numbers as text.
-        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.wrong(f"{key}: {value!r:.80} must be a whole number from {least} to {most}")
-            return None
-        return value
-
-    def flag(self, key: str) -> Optional[bool]:
-        value = self.plain.get(key)
-        if value is not None and not isinstance(value, bool):
-            self.wrong(f"{key} must be true or false, is {value!r:.80}")
-            return None
-        return value
-
-    def size(self, key: str) -> Optional[int]:
-        value = self.plain.get(key)
-        try:
-            return None if value is None else parse_size(value, key)
-        except ImageError as error:
-            self.wrong(str(error))
-            return None
-
-    def kib(self, key: str) -> Optional[int]:
-        size = self.size(key)
-        return None if size is None else max(1, size // KIB)
-
-    def part(self, key: str, parse):
-        value = self.plain.get(key)
-        return parse(_Asker({} if value is None else value, f"{self.where}.{key}", self.problems))
-
-    def each(self, key: str, parse) -> Optional[tuple]:
-        value = self.plain.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, (list, tuple)):
-            self.wrong(f"{key} must be a list, is {value!r:.80}")
-            return ()
-        return tuple(
-            parse(_Asker(item, f"{self.where}.{key}[{index}]", self.problems)) for index, item in enumerate(value)
-        )
-
-    def refuse_unknown(self, known: tuple, what: str) -> None:
-        for key in self.plain:
-            if key not in known:
-                self.wrong(f"{key} is no option of {what}")
-
-    def refuse_equal_macs(self, networks: tuple) -> None:
-        owners: dict = {}
-        for index, network in enumerate(networks):
-            first = owners.setdefault(network.mac, index) if network.mac else index
-            if first != index:
-                message = f"mac {network.mac} is that of networks[{first}] as well; each interface has its own"
-                self.problems.add(Problem(message, f"{self.where}.networks[{index}]"))
-
-    def disks(self) -> dict[str, DiskOption]:
-        options: dict[str, DiskOption] = {}
-        for disk_id, option in self.each("disks", _disk) or ():
-            if disk_id and disk_id in options:
-                self.wrong(f"disks has the id {disk_id} twice")
-            options[disk_id] = option
-        return options
+def _disks(asker: Asker) -> dict[str, DiskOption]:
+    options: dict[str, DiskOption] = {}
+    for disk_id, option in asker.each("disks", _disk) or ():
+        if disk_id and disk_id in options:
+            asker.wrong(f"disks has the id {disk_id} twice")
+        options[disk_id] = option
+    return options
 
 
-def _disk(asker: _Asker) -> tuple:
+def _refuse_equal_macs(asker: Asker, networks: tuple) -> None:
+    owners: dict = {}
+    for index, network in enumerate(networks):
+        first = owners.setdefault(network.mac, index) if network.mac else index
+        if first != index:
+            message = f"mac {network.mac} is that of networks[{first}] as well; each interface has its own"
+            asker.problems.add(Problem(message, f"{asker.where}.networks[{index}]"))
+
+
+def _disk(asker: Asker) -> tuple:
     disk_id = asker.text("id")
     if not disk_id:
         asker.wrong("has no id; it is the id of a disk of the image")
     return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"))
 
 
-def _network(asker: _Asker) -> Network:
+def _seed(asker: Asker) -> Optional[Seed]:
+    # Not by asker.part, which shows what is wrong: a seed holds secrets.
+    where = f"{asker.where}.seed"
+    return parse_seed(asker.plain.get("seed"), lambda message: asker.problems.add(Problem(message, where)))
+
+
+def _network(asker: Asker) -> Network:
     network = Network(
         type=asker.one_of("type", tuple(NETWORKS), default="network"),
         source=asker.text("source"),
@@ -294,16 +223,16 @@ def _network(asker: _Asker) -> Network:
     return network
 
 
-def _graphics(asker: _Asker) -> Graphics:
+def _graphics(asker: Asker) -> Graphics:
     return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))
 
 
-def _wait(asker: _Asker) -> Wait:
+def _wait(asker: Asker) -> Wait:
     return Wait(
         bool(asker.flag("agent")), bool(asker.flag("address")), asker.number("timeout", 1, 86400) or Wait.timeout
     )
 
 
-def _shutdown(asker: _Asker) -> Shutdown:
+def _shutdown(asker: Asker) -> Shutdown:
     timeout = asker.number("timeout", 0, 86400)
     return Shutdown(Shutdown.timeout if timeout is None else timeout, bool(asker.flag("force")))

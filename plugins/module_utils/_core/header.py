@@ -17,6 +17,7 @@ from .units import LARGEST
 
 HEADER_BYTES = 64 * 1024
 SECTOR = 512
+TAIL_BYTES = 1536
 VMDK_AT_END = 2**64 - 1
 # dirty, corrupt, compression type, extended L2 entries; bit 2 is the external data file.
 QCOW2_KNOWN_INCOMPATIBLE = 0b11011
@@ -32,7 +33,7 @@ class Header:
     backing: Optional[str] = None
 
 
-def read_header(head: bytes, size: int, where: str) -> Header:
+def read_header(head: bytes, size: int, where: str, tail=None) -> Header:
     """Return what the first HEADER_BYTES of a file of `size` bytes say; anything unknown is raw.
 
     Raises ImageError where the file needs others that no descriptor can name, or claims to be larger than any disk.

@@ -270,10 +270,9 @@ class _Parser:
         for node in self.each(disk, "checksum"):
             kind = (self.reader.attribute(node, "type", required=True) or "").lower()
             digest = xml.text(node).lower()
-            if kind and kind not in DIGEST_LENGTHS:
-                self.reader.wrong(node, f'<checksum type="{kind}"> is unknown; known are {", ".join(DIGEST_LENGTHS)}')
-            elif kind and (len(digest) != DIGEST_LENGTHS[kind] or set(digest) - set("0123456789abcdef")):
-                self.reader.wrong(node, f"<checksum> is no {kind}: that is {DIGEST_LENGTHS[kind]} hexadecimal digits")
+            mistake = kind and checksum_mistake(kind, digest)
+            if mistake:
+                self.reader.wrong(node, f"<checksum> {mistake}")
             elif checksums.setdefault(kind, digest) != digest:
                 self.reader.wrong(node, f'<checksum type="{kind}"> is there twice, and the two differ')
         return checksums
@@ -290,6 +289,15 @@ class _Parser:
                 )
             elif not disk.file:
                 self.reader.warn(node, f'<disk id="{disk.id}"> has no file, and no drive uses it')
+
+
+def checksum_mistake(kind: str, digest: str) -> Optional[str]:
+    """Return what is wrong with a checksum (lower-case hex), or None."""
+    if kind not in DIGEST_LENGTHS:
+        return f"has the unknown algorithm {kind[:20]!r}; known are {', '.join(DIGEST_LENGTHS)}"
+    if len(digest) != DIGEST_LENGTHS[kind] or set(digest) - set("0123456789abcdef"):
+        return f"is no {kind}: that is {DIGEST_LENGTHS[kind]} hexadecimal digits"
+    return None
 
 
 def check_image(image: Image) -> Image:

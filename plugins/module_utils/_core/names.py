@@ -34,6 +34,7 @@ UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
 ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+PACKED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
 MAX_NAME = 128
 
@@ -94,5 +95,9 @@ def target_mistake(target: str) -> Optional[str]:
 def volume_stem(guest: str, disk_id: str) -> str:
     """Return the volume name, without its ending, of a guest's disk (`isos/root.raw` -> `web1-isos_root`)."""
     stem = disk_id.replace("/", "_")
+    for ending in PACKED_ENDINGS:
+        if stem.lower().endswith(ending) and len(stem) > len(ending):
+            stem = stem[: -len(ending)]
+            break
     head, dot, ending = stem.rpartition(".")
     return f"{guest}-{head if dot and head and ending.lower() in DISK_ENDINGS else stem}"

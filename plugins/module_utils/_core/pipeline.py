@@ -16,9 +16,13 @@ from .image import Image
 from .match import Verdict, choose
 from .offer import offered_to
 from .record import Record, read_record
+from .seed import SEED
 from .steps import (
     CopyVolume,
+    CreateSeed,
+    CreateVolume,
     DefineDomain,
+    FillVolume,
     ImportBase,
     SetAutostart,
     StartDomain,
@@ -26,11 +30,12 @@ from .steps import (
     UndefineDomain,
     WaitForGuest,
 )
-from .storage import assume_storage, plan_removal, plan_storage
+from .storage import assume_storage, plan_old_seeds, plan_removal, plan_storage
 from .units import show_size
 from .volume import StoragePlan, Volume, World
 
 UP = ("running", "blocked")
+WRITING = (ImportBase, CopyVolume, FillVolume, CreateVolume, CreateSeed)
 RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
 
 
@@ -125,19 +130,20 @@ def plan_guest(sighting: Sighting) -> Plan:
     new_record = _record(sighting, storage, desired, record)
     if not live:
         claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
-        return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record), False)
+        return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record))
     claims.refuse_changed_disks(record, storage.volumes)
     claims.refuse_moved_disks(record, tree, desired)
     claims.refuse_lost_firmware(tree, desired)
     wanted = definition.redefine(desired, live.xml, new_record, absent)
     stale = bool(live.active) and definition.is_stale(desired, wanted.xml, live.active, absent)
-    return _plan_present(sighting, verdict, storage, wanted, stale)
+    _seeds, gone = _old_seeds(sighting, record, storage)
+    return _plan_present(sighting, verdict, storage, wanted, stale, gone)
 
 
-def plan_volumes(sighting: Sighting, record: Optional[Record]) -> StoragePlan:
+def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = False) -> StoragePlan:
     """Return the volumes of a guest and the steps to them; raise ImageError."""
     boot = sighting.image.boots[sighting.verdict.index]
-    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record)
+    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record, flat)
     live = sighting.live
     return replace(storage, steps=tuple(claims.aim_growth(step, live, record) for step in storage.steps)) if live else storage
 
@@ -225,26 +231,44 @@ def _record(sighting: Sighting, storage: StoragePlan, desired, before: Optional[
     disks = tuple(volume.recorded() for volume in storage.volumes)
     ids = {disk.id for disk in disks}
     # A scratch or system disk that left the image is the guest's still, until the guest goes.
-    left = tuple(disk for disk in (before.disks if before else ()) if disk.id not in ids and not disk.shared)
+    left = tuple(
+        disk for disk in (before.disks if before else ()) if disk.id not in (*ids, SEED) and not disk.shared
+    )
+    seeds, _steps = _old_seeds(sighting, before, storage)
     return Record(
         image=image.name,
         version=image.version,
         release=image.release,
         generation=1,
-        disks=disks + left,
+        disks=disks + left + seeds,
         applied=definition.applied_text(desired),
         domain=desired.findtext("uuid"),
     )
 
 
+def _old_seeds(sighting: Sighting, record: Optional[Record], storage: StoragePlan) -> tuple:
+    live = sighting.live
+    used = claims.disk_paths(live.active) if live and live.active else set()
+    return plan_old_seeds(record, storage.volumes, used, sighting.world.pools)
+
+
 def _plan_present(
-    sighting: Sighting, verdict: Verdict, storage: StoragePlan, wanted: definition.Definition, stale: bool
+    sighting: Sighting,
+    verdict: Verdict,
+    storage: StoragePlan,
+    wanted: definition.Definition,
+    stale: bool = False,
+    gone: tuple = (),
 ) -> Plan:
-    """Return the plan for a guest that is to be; `stale`: it runs with another configuration."""
+    """Return the plan for a guest that is to be.
+
+    `stale`: it runs with another configuration; `gone` are steps that delete what it no longer has.
+    """
     guest, live = sighting.guest, sighting.live
     steps = list(storage.steps)
     if wanted.changes or not live.persistent:
         steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
+    steps.extend(gone)
     if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(sighting.name, guest.autostart))
     state = live.state if live else "shutoff"
@@ -329,17 +353,17 @@ def _claims(plan: Plan) -> list[tuple]:
 
 
 def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Problems) -> None:
-    """Refuse a plan whose images do not fit into their pools, before anything is written."""
-    pools = {pool.name: pool for sighting in sightings for pool in sighting.world.pools.values()}
-    writing = [step for plan in plans for step in plan.steps if isinstance(step, (ImportBase, CopyVolume))]
+    """Refuse a plan whose volumes do not fit into their pools, before anything is written."""
+    pools = {pool.path: pool for sighting in sightings for pool in sighting.world.pools.values()}
+    writing = [step for plan in plans for step in plan.steps if isinstance(step, WRITING)]
     # A base volume is brought once, whatever the number of guests and images that have it.
     steps = {step.path: step for step in writing}.values()
     for pool in pools.values():
-        needed = sum(step.size for step in steps if step.pool == pool.name)
+        needed = sum(step.size for step in steps if step.pool.path == pool.path)
         if needed > pool.available:
             problems.add(
                 Problem(
-                    f"pool {pool.name} has {show_size(pool.available)} free, and the images need "
-                    f"{show_size(needed)}; make room in {pool.path}, or choose another pool"
+                    f"{pool} has {show_size(pool.available)} free, and the volumes need {show_size(needed)}; make room "
+                    f"in {pool.path}, or choose another pool"
                 )
             )

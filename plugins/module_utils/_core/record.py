@@ -123,3 +123,15 @@ def render_record(record: Record):
         # As text: elements would be found by every tool that looks for //disk in a domain.
         xml.element(f"{{{NAMESPACE}}}applied", None, record.applied),
     )
+
+
+def set_record(domain, record: Record) -> None:
+    """Put a record into a domain's tree, in the place of the one that is there."""
+    old = find_record(domain)
+    if old is not None:
+        old.getparent().remove(old)
+    metadata = domain.find("metadata")
+    if metadata is None:
+        metadata = xml.element("metadata")
+        domain.insert(0, metadata)
+    metadata.append(render_record(record))

@@ -5,94 +5,159 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
-from .units import show_size
+from .chain import Layer
+from .units import MIB, show_size
+from .volume import BLOCK, Pool, Source
+
+
+class _Placed:
+    """A step for one volume of a pool."""
+
+    pool: Pool
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.pool.path}/{self.name}"
 
 
 @dataclass(frozen=True)
-class ImportBase:
-    """Bring a disk file of an image into a pool as the base volume named by its SHA-256; sizes in bytes.
+class ImportBase(_Placed):
+    """Bring a disk file of an image into a pool as the base volume named by its SHA-256."""
 
-    `source` is None while the file `label` of `image` (as the user names it) is not on the host yet.
-    """
-
-    pool: str
+    pool: Pool
     name: str
-    path: str
-    source: Optional[str]
+    source: Source
     source_format: str
     format: str
-    size: int
-    digest: str
-    image: str
-    label: str
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes this writes."""
+        # What is converted is there twice for a while.
+        return self.source.size * (2 if self.format != self.source_format else 1)
 
     def __str__(self) -> str:
-        return f"import {self.label} ({show_size(self.size)}) into pool {self.pool} as {self.name}"
+        return f"import {self.source.label} ({show_size(self.source.size)}) into {self.pool} as {self.name}"
 
 
 @dataclass(frozen=True)
-class CopyVolume:
+class CopyVolume(_Placed):
     """Make a volume that stands alone, with the content of a base volume; sizes in bytes."""
 
-    pool: str
+    pool: Pool
     name: str
-    path: str
     base: str
     format: str
     capacity: int
     size: int
 
     def __str__(self) -> str:
-        return f"copy base volume into {self.name} of pool {self.pool}"
+        return f"copy base volume into {self.name} of {self.pool}"
 
 
 @dataclass(frozen=True)
-class CreateVolume:
-    """Make an empty volume or an overlay; capacity in bytes. `stale`: libvirt lists a file that is gone."""
+class FillVolume(_Placed):
+    """Make a volume that stands alone, with the content of a disk file of an image; capacity in bytes."""
 
-    pool: str
+    pool: Pool
     name: str
-    path: str
+    source: Source
+    source_format: str
+    format: str
+    capacity: int
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes this writes."""
+        return max(self.capacity, self.source.size) if self.pool.kind == BLOCK else self.source.size
+
+    def __str__(self) -> str:
+        return f"bring {self.source.label} ({show_size(self.source.size)}) into {self.name} of {self.pool}"
+
+
+@dataclass(frozen=True)
+class CreateVolume(_Placed):
+    """Make an empty volume or an overlay; capacity in bytes, at least that of what it builds on.
+
+    `stale`: libvirt lists a file that is gone.
+    """
+
+    pool: Pool
+    name: str
     format: str
     capacity: int
     backing_path: Optional[str]
     backing_format: Optional[str]
     stale: bool
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes this writes."""
+        return self.capacity if self.pool.kind == BLOCK else 0
+
     def __str__(self) -> str:
         kind = "overlay" if self.backing_path else f"empty {show_size(self.capacity)} volume"
-        return f"create {kind} {self.name} in pool {self.pool}"
+        return f"create {kind} {self.name} in {self.pool}"
 
 
 @dataclass(frozen=True)
-class GrowVolume:
+class CreateSeed(_Placed):
+    """Make an ISO image with these files, which may hold secrets."""
+
+    pool: Pool
+    name: str
+    files: dict[str, bytes] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes this writes."""
+        return MIB + sum(len(content) for content in self.files.values())
+
+    def __str__(self) -> str:
+        return f"create seed {self.name} in {self.pool}"
+
+
+@dataclass(frozen=True)
+class GrowVolume(_Placed):
     """Make an existing volume larger; sizes in bytes. `domain` is the guest that runs with it."""
 
-    pool: str
+    pool: Pool
     name: str
-    path: str
     format: str
     capacity: int
     was: int
     domain: Optional[str] = None
 
     def __str__(self) -> str:
-        return f"grow volume {self.name} of pool {self.pool} from {show_size(self.was)} to {show_size(self.capacity)}"
+        return f"grow volume {self.name} of {self.pool} from {show_size(self.was)} to {show_size(self.capacity)}"
 
 
 @dataclass(frozen=True)
-class DeleteVolume:
-    """Remove a volume that we made for a guest."""
+class FlattenVolume(_Placed):
+    """Bring into an overlay what is below it; `layers` is its chain, `domain` the guest that runs with it."""
 
-    pool: str
+    pool: Pool
     name: str
-    path: str
+    layers: tuple[Layer, ...]
+    domain: Optional[str] = None
 
     def __str__(self) -> str:
-        return f"delete volume {self.name} of pool {self.pool}"
+        return f"flatten volume {self.name} of {self.pool}"
+
+
+@dataclass(frozen=True)
+class DeleteVolume(_Placed):
+    """Remove a volume that we made."""
+
+    pool: Pool
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete volume {self.name} of {self.pool}"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
 from .record import Record
-from .steps import CopyVolume, CreateVolume, DeleteVolume, GrowVolume, ImportBase
+from .seed import SEED, SEED_NAME, seed_digest, seed_files, seed_name
+from .steps import CopyVolume, CreateSeed, CreateVolume, DeleteVolume, FillVolume, GrowVolume, ImportBase
 from .units import MIB, show_size
 from .volume import (
+    BLOCK,
     BOOT_FILES,
     REMOVED_USES,
+    STREAMED,
     Found,
     Pool,
     Source,
@@ -32,13 +35,18 @@ from .volume import (
     volume_names,
 )
 
-BLOCK = 4096
+STEP = 4096
+# LVM rounds up to extents, 4 MiB where nothing else was said; libvirt does not tell how large they are.
+EXTENT = 128 * MIB
 
 
 def plan_storage(
-    name: str, image: Image, boot: Boot, guest: Guest, world: World, record: Optional[Record]
+    name: str, image: Image, boot: Boot, guest: Guest, world: World, record: Optional[Record], flat: bool = False
 ) -> StoragePlan:
-    """Return the volumes of a guest and the steps to them; raise ImageError with all that cannot be."""
+    """Return the volumes of a guest and the steps to them; raise ImageError with all that cannot be.
+
+    `flat`: an overlay may have been flattened, whether or not the record tells whose it is.
+    """
     problems = Problems()
     volumes, steps = [], []
     try:
@@ -46,18 +54,49 @@ def plan_storage(
     except ImageError as error:
         problems.extend(error)
     disks = image.disks_of(boot)
-    names = volume_names(name, disks, guest.clone, record)
+    names = volume_names(name, disks, guest, world.pools, record)
     for disk in disks:
         try:
-            volume, more = _Planner(names[disk.id], disk, guest, world, record).plan()
+            volume, more = _Planner(names[disk.id], disk, guest, world, record, flat).plan()
         except ImageError as error:
             problems.extend(error)
             continue
         volumes.append(volume)
         steps.extend(step for step in more if step not in steps)
     boot_files, more = _plan_boot_files(guest, world)
+    steps.extend(more)
+    if guest.seed:
+        volume, more = _plan_seed(name, guest, world)
+        volumes.append(volume)
+        steps.extend(more)
     problems.raise_any()
-    return StoragePlan(tuple(volumes), (*steps, *more), boot_files)
+    return StoragePlan(tuple(volumes), tuple(steps), boot_files)
+
+
+def _plan_seed(name: str, guest: Guest, world: World) -> tuple[Volume, list]:
+    """Return the volume with what cloud-init is to find, and the step that makes it."""
+    pool, files = world.pools[guest.pool], seed_files(guest.seed, name)
+    if pool.kind == BLOCK:
+        raise ImageError(
+            f"seed is a file, and {pool} holds block devices; name a pool of files as the guest's pool, and {pool} for its "
+            "disks"
+        )
+    digest = seed_digest(files)
+    step = CreateSeed(pool, seed_name(name, digest), files)
+    layers = (Layer(step.path, "raw"),)
+    volume = Volume(SEED, "scratch", pool.name, step.name, step.path, "raw", 0, layers, False, digest, None, pool.kind)
+    return volume, ([] if world.file(step.path).header else [step])
+
+
+def plan_old_seeds(record: Optional[Record], volumes: tuple[Volume, ...], used: set, pools: dict[str, Pool]) -> tuple:
+    """Return the recorded seeds that a guest still runs with (`used` are its paths), and the steps that delete others."""
+    now = {volume.path for volume in volumes}
+    old = [disk for disk in (record.disks if record else ()) if disk.id == SEED and disk.path not in now]
+    gone = [disk for disk in old if disk.path not in used and disk.pool in pools]
+    steps = [DeleteVolume(pools[disk.pool], disk.volume) for disk in gone]
+    # A record is text that others can write.
+    steps = [step for step, disk in zip(steps, gone) if step.path == disk.path and SEED_NAME.search(step.name)]
+    return tuple(disk for disk in old if disk not in gone), tuple(steps)
 
 
 def _check_options(image: Image, boot: Boot, guest: Guest) -> None:
@@ -75,6 +114,8 @@ def _plan_boot_files(guest: Guest, world: World) -> tuple[dict[str, str], list]:
     pool = world.pools[guest.pool]
     for tag in BOOT_FILES:
         source = world.sources.get(boot_file_key(tag))
+        if source and pool.kind == BLOCK:
+            raise ImageError(f"<{tag}> is a file, and {pool} holds block devices; choose another pool for the guest")
         if source:
             name, path, step = _base(pool, source, "boot", world)
             paths[tag] = path
@@ -84,35 +125,36 @@ def _plan_boot_files(guest: Guest, world: World) -> tuple[dict[str, str], list]:
 
 def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, str, list]:
     """Return name and path of a base volume, and the step that brings it, if it is missing."""
-    name = base_name(source.digest, format)
+    name = base_name(source.base, format)
     path = f"{pool.path}/{name}"
     if world.file(path).header:
         return name, path, []
-    step = ImportBase(
-        pool.name,
-        name,
-        path,
-        source.path,
-        format,
-        base_format(format),
-        source.size,
-        source.digest,
-        source.image,
-        source.label,
-    )
-    return name, path, [step]
+    return name, path, [ImportBase(pool, name, source, format, base_format(format))]
+
+
+def check_content(header: Header, format: str, label: str) -> None:
+    """Refuse a file that is not what the descriptor says of it, or that needs another file."""
+    # An ISO image is also a valid raw disk; isolinux' hybrid ones are delivered as such.
+    told = "raw" if format == "raw" and header.format == "iso" else header.format
+    if told != format:
+        raise ImageError(f"{label} is {header.format}, and the descriptor says format={format}")
+    if header.backing:
+        raise ImageError(f"{label} builds on another file ({header.backing!r:.80}), which the descriptor lacks")
 
 
 class _Planner:
     """Plans one disk of one guest."""
 
-    def __init__(self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record]) -> None:
+    def __init__(
+        self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record], flat: bool
+    ) -> None:
         self.disk = disk
         self.clone = guest.clone
         self.world = world
         self.pool = world.pools[pool_of(guest, disk)]
         self.source = world.sources.get(disk.id)
         self.recorded = record.disk(disk.id) if record else None
+        self.flat = flat or bool(self.recorded and self.recorded.format == "qcow2")
         self.name = name
         self.path = f"{self.pool.path}/{self.name}"
         option = guest.disks.get(disk.id)
@@ -130,7 +172,7 @@ class _Planner:
             if self.disk.use == "system":
                 raise ImageError(f"system disk {self.disk.id}: the image has no file {self.disk.file}")
             return self._empty()
-        self._check_source()
+        check_content(self.source.header, self.disk.format, self.source.label)
         if self.disk.format == "iso":
             return self._shared()
         if self.disk.use == "system":
@@ -138,38 +180,41 @@ class _Planner:
             return self._linked() if self.clone == "linked" else self._copied()
         return self._copied()
 
-    def _check_source(self) -> None:
-        header, label = self.source.header, self.source.label
-        # An ISO image is also a valid raw disk; isolinux' hybrid ones are delivered as such.
-        told = "raw" if self.disk.format == "raw" and header.format == "iso" else header.format
-        if told != self.disk.format:
-            raise ImageError(f"{label} is {header.format}, and the descriptor says format={self.disk.format}")
-        if header.backing:
-            raise ImageError(f"{label} builds on another file ({header.backing!r:.80}), which the descriptor lacks")
-
     def _check_generation(self) -> None:
         """Refuse another content for a system disk that the guest has: its data would be lost, or unreadable."""
-        if self.recorded and self.recorded.digest and self.recorded.digest != self.source.digest:
+        now = self.source.digest
+        if now and self.recorded and self.recorded.digest and self.recorded.digest != now:
             raise ImageError(
                 f"system disk {self.disk.id} was made from sha256:{self.recorded.digest[:12]}..., and "
-                f"{self.source.label} is now sha256:{self.source.digest[:12]}...; a guest's system disk is not "
+                f"{self.source.label} is now sha256:{now[:12]}...; a guest's system disk is not "
                 "replaced here: give the new version a name of its own, or remove the guest first"
             )
 
     def _shared(self) -> tuple[Volume, list]:
+        if self.pool.kind == BLOCK:
+            raise ImageError(
+                f"disk {self.disk.id} is an ISO image, a file that guests share, and {self.pool} holds block devices; "
+                "give the disk another pool"
+            )
         name, path, steps = _base(self.pool, self.source, self.disk.format, self.world)
         return self._volume(name, path, "raw", self.source.header.capacity, (), shared=True), steps
 
     def _linked(self) -> tuple[Volume, list]:
+        if self.pool.kind == BLOCK:
+            raise ImageError(f"{self.pool} holds block devices, which cannot be overlays; say clone: full")
         _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
         capacity = max(self.asked, self.source.header.capacity)
         self._check_shrink(self.source.header.capacity, self.source.label)
         below = (Layer(base, base_format(self.disk.format)),)
         found = self._own_file()
-        if found.header:
-            if found.header.backing != base:
+        if found.header and not found.header.backing and self.flat:
+            # Flattened since.
+            below, (capacity, steps) = (), self._grown(found.header, "qcow2", [])
+        elif found.header:
+            # What is not known until it was fetched may be what it builds on.
+            if self.source.base == self.source.digest and found.header.backing != base:
                 raise ImageError(
-                    f"volume {self.name} exists in pool {self.pool.name} and is no overlay of "
+                    f"volume {self.name} exists in {self.pool} and is no overlay of "
                     f"{base}; it is not overwritten: remove it, or give the guest another name"
                 )
             capacity, steps = self._grown(found.header, "qcow2", steps)
@@ -179,7 +224,7 @@ class _Planner:
 
     def _copied(self) -> tuple[Volume, list]:
         """Plan a volume that stands alone, with the content of the image's file."""
-        format = base_format(self.disk.format)
+        format = own_format(self.disk, "full", self.pool.kind)
         capacity = max(self.asked, self.source.header.capacity)
         self._check_shrink(self.source.header.capacity, self.source.label)
         found = self._own_file()
@@ -187,18 +232,20 @@ class _Planner:
         if found.header:
             if found.header.backing:
                 raise ImageError(
-                    f"volume {self.name} of pool {self.pool.name} is an overlay of {found.header.backing}, and clone: "
+                    f"volume {self.name} of {self.pool} is an overlay of {found.header.backing}, and clone: "
                     "full is asked for; an existing volume is not converted"
                 )
             capacity, steps = self._grown(found.header, format, steps)
+        elif self.pool.kind in STREAMED:
+            # There is no renaming of volumes through libvirt, so that a copy on its side could be taken for a whole one.
+            steps = [FillVolume(self.pool, self.name, self.source, self.disk.format, format, capacity)]
         else:
             _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
-            size = self.source.size
-            steps.append(CopyVolume(self.pool.name, self.name, self.path, base, format, capacity, size))
+            steps.append(CopyVolume(self.pool, self.name, base, format, capacity, self.source.size))
         return self._volume(self.name, self.path, format, capacity, ()), steps
 
     def _empty(self) -> tuple[Volume, list]:
-        format = base_format(self.disk.format)
+        format = own_format(self.disk, "full", self.pool.kind)
         found = self._own_file()
         if found.header:
             capacity, steps = self._grown(found.header, format, [])
@@ -228,9 +275,8 @@ class _Planner:
 
     def _create(self, format: str, capacity: int, below: Optional[Layer], found: Found) -> CreateVolume:
         return CreateVolume(
-            self.pool.name,
+            self.pool,
             self.name,
-            self.path,
             format,
             capacity,
             below.path if below else None,
@@ -249,17 +295,21 @@ class _Planner:
 
         A smaller size in the descriptor, which others may have grown their disks beyond, means nothing.
         """
-        if self.by_option and self.asked < header.capacity:
+        rounding = EXTENT if self.pool.kind == BLOCK else 0
+        if self.by_option and self.asked + rounding < header.capacity:
             raise ImageError(
                 f"disk {self.disk.id}: size is {show_size(self.asked)}, and volume {self.name} has "
                 f"{show_size(header.capacity)}; a volume is not made smaller, what is stored in it would be cut off"
             )
         if self.asked <= header.capacity:
             return header.capacity, steps
-        return self.asked, [
-            *steps,
-            GrowVolume(self.pool.name, self.name, self.path, format, self.asked, header.capacity),
-        ]
+        if self.pool.kind == BLOCK:
+            raise ImageError(
+                f"disk {self.disk.id}: size is {show_size(self.asked)}, and volume {self.name} has "
+                f"{show_size(header.capacity)}; libvirt cannot make a block device larger: do it with the tool of "
+                f"{self.pool} (lvextend)"
+            )
+        return self.asked, [*steps, GrowVolume(self.pool, self.name, format, self.asked, header.capacity)]
 
     def _volume(self, name, path, format, capacity, below, shared=False) -> Volume:
         # A disk that exists is not compared with the image's file any more; the record keeps where it came from.
@@ -276,6 +326,7 @@ class _Planner:
             shared,
             origin.digest if origin else None,
             origin.stamp if origin else None,
+            self.pool.kind,
         )
 
 
@@ -295,7 +346,7 @@ def plan_removal(record: Record, remove: str, world: World) -> tuple:
                 f"volume {disk.path} is not in pool {disk.pool} of this host, so it is not deleted; define the pool "
                 "again, or leave the volumes with remove: none"
             )
-        steps.append(DeleteVolume(disk.pool, disk.volume, disk.path))
+        steps.append(DeleteVolume(pool, disk.volume))
     return tuple(steps)
 
 
@@ -306,7 +357,8 @@ def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: st
     """
     _check_options(image, boot, guest)
     volumes = []
-    names = volume_names(name, image.disks_of(boot), guest.clone)
+    pools = {pool_of(guest, disk): Pool(pool_of(guest, disk), folder, 0) for disk in image.disks_of(boot)}
+    names = volume_names(name, image.disks_of(boot), guest, pools)
     for disk in image.disks_of(boot):
         shared, digest = disk.format == "iso", disk.checksums.get("sha256")
         own = names[disk.id]
@@ -326,4 +378,4 @@ def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: st
 
 def _whole_blocks(size: int) -> int:
     """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
-    return -(-size // BLOCK) * BLOCK
+    return -(-size // STEP) * STEP

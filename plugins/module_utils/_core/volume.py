@@ -22,34 +22,54 @@ REMOVED_USES = {"none": (), "disposable": ("system", "scratch"), "all": ("system
 BOOT_FILES = ("kernel", "initrd")
 
 
+# How volumes are made in a pool: as files that we write into its folder; as plain files of a folder that no pool knows;
+# as files of another machine, and as block devices, both by streams through libvirt.
+FOLDER, PLAIN, REMOTE, BLOCK = "folder", "plain", "remote", "block"
+STREAMED = (REMOTE, BLOCK)
+
+
 @dataclass(frozen=True)
 class Pool:
-    """A storage pool that we can write files to; `available` in bytes."""
+    """A place for volumes; a volume's path is the pool's and its name. `available` in bytes."""
 
     name: str
     path: str
     available: int
+    kind: str = FOLDER
+
+    def __str__(self) -> str:
+        return f"folder {self.path}" if self.kind == PLAIN else f"pool {self.name}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the image, a disk or a kernel; `digest` is its SHA-256 in hex.
+    """A file of the image, a disk or a kernel, as it is delivered, perhaps compressed; `size` in bytes.
 
-    `path` is None while it is not on the host.
+    `path` is a URL where it is to be fetched, and None while it is on the control node only. `digest` is its SHA-256
+    in hex; None where only fetching it would tell. `header` is that of the content; its capacity is 0 where only
+    unpacking would tell. `packing` is how it is compressed.
     """
 
     path: Optional[str]
     label: str
     size: int
     stamp: Optional[str]
-    digest: str
+    digest: Optional[str]
     header: Header
     image: str = ""
+    checksums: tuple[tuple[str, str], ...] = ()
+    packing: Optional[str] = None
+
+    @property
+    def base(self) -> str:
+        """Return what names the base volume with this content; where that is not known yet, what tells it from others."""
+        known = self.digest
+        return known or f"unknown-{hashlib.sha256(f'{self.image}/{self.label}'.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A volume's file as it is; `listed`: libvirt knows it. `header` None: the file is not there."""
+    """A volume as it is; `listed`: libvirt knows it. `header` None: it is not there, or was never filled to its end."""
 
     header: Optional[Header]
     listed: bool
@@ -70,6 +90,7 @@ class Volume:
     shared: bool
     digest: Optional[str] = None
     stamp: Optional[str] = None
+    kind: str = FOLDER
 
     def recorded(self) -> RecordedDisk:
         """Return what the guest's record keeps of this volume."""
@@ -105,25 +126,33 @@ def base_format(format: str) -> str:
     return format if format in ENDINGS else "qcow2"
 
 
-def volume_names(guest: str, disks: tuple[Disk, ...], clone: str, record: Optional[Record] = None) -> dict[str, str]:
+def volume_names(
+    name: str, disks: tuple[Disk, ...], guest: Guest, pools: dict[str, Pool], record: Optional[Record] = None
+) -> dict[str, str]:
     """Return the name of the guest's own volume for each disk id: the one that it has, else one from the id.
 
     Where two ids would give one name (root.raw, root.img), each gets a piece of its id's digest.
     """
-    names = {disk.id: f"{volume_stem(guest, disk.id)}.{ENDINGS[own_format(disk, clone)]}" for disk in disks}
+    names = {}
+    for disk in disks:
+        format = own_format(disk, guest.clone, pools[pool_of(guest, disk)].kind)
+        names[disk.id] = f"{volume_stem(name, disk.id)}.{ENDINGS[format]}"
     given = list(names.values())
-    for disk_id, name in names.items():
+    for disk_id, own in names.items():
         recorded = record.disk(disk_id) if record else None
         if recorded and not recorded.shared:
             names[disk_id] = recorded.volume
-        elif given.count(name) > 1:
-            head, dot, ending = name.rpartition(".")
+        elif given.count(own) > 1:
+            head, dot, ending = own.rpartition(".")
             piece = hashlib.sha256(disk_id.encode("utf-8", "backslashreplace")).hexdigest()[:6]
             names[disk_id] = f"{head}-{piece}{dot}{ending}"
     return names
 
 
-def own_format(disk: Disk, clone: str) -> str:
+def own_format(disk: Disk, clone: str, kind: str = FOLDER) -> str:
+    """Return the format of a guest's own volume."""
+    if kind == BLOCK:
+        return "raw"
     if disk.format != "iso" and disk.use == "system" and clone == "linked":
         return "qcow2"
     return base_format(disk.format)

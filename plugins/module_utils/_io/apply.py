@@ -6,81 +6,105 @@
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 import time
 
-from .._core import steps, xml
+from .._core import steps
 from .._core.errors import ImageError
-from . import files
+from .._core.units import LARGEST
+from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
+from . import files, qemu_img
+from .bring import fill_volume, import_base, upload
+from .client import Access
 from .connection import Connection, doing, state_of
+from .iso import make_iso
+from .pump import FileWriter, pour
 from .requirements import libvirt
-from .source import digests_of
+from .source import opened
+from .streams import UploadWriter
+from .volumes import file_header
 
 POLL_SECONDS = 0.2
 STOPPED = ("shutoff", "crashed")
 
 
-def apply(plan_steps, connection: Connection):
+def apply(plan_steps, connection: Connection, access: Access):
     """Perform steps, and yield each when it is done; raise ImageError at the first that fails.
 
-    What was done stays, and a next run goes on there.
+    What was done stays, and a next run goes on there. `access` is how servers are asked for what is fetched.
     """
     for step in plan_steps:
-        PERFORM[type(step)](step, connection)
+        if type(step) in BRING:
+            BRING[type(step)](step, connection, access)
+        else:
+            PERFORM[type(step)](step, connection)
+        if type(step) in OUTSIDE_LIBVIRT and step.pool.kind == FOLDER:
+            # libvirt lists what it made itself.
+            connection.refresh_pool(step.pool.name)
         yield step
 
 
 def undo(taken, connection: Connection) -> None:
     """Delete the volumes that steps made for a guest that could not be defined; bases stay, others may use them."""
     for step in reversed(taken):
-        if isinstance(step, (steps.CreateVolume, steps.CopyVolume)):
-            _delete_volume(steps.DeleteVolume(step.pool, step.name, step.path), connection)
-
-
-def _import_base(step: steps.ImportBase, connection: Connection) -> None:
-    with files.arriving(step.path, files.READ_ONLY) as part:
-        if part is None:
-            return
-        files.copy(step.source, part)
-        # The name promises the content for good, to all guests that will use it.
-        digest = digests_of(part, ("sha256",))["sha256"]
-        if digest != step.digest:
-            raise ImageError(f"has the SHA-256 {digest} now, and had {step.digest} before; it changed", step.source)
-        if step.format != step.source_format:
-            files.convert(part, step.source_format, step.format)
-    connection.refresh_pool(step.pool)
+        if isinstance(step, (steps.CreateVolume, steps.CopyVolume, steps.FillVolume)):
+            _delete_volume(steps.DeleteVolume(step.pool, step.name), connection)
 
 
 def _copy_volume(step: steps.CopyVolume, connection: Connection) -> None:
     with files.arriving(step.path, files.PRIVATE) as part:
         if part is None:
             raise ImageError("appeared while it was made; another play works on this guest", step.path)
-        files.copy(step.base, part)
-        files.grow(part, step.format, step.capacity)
-    connection.refresh_pool(step.pool)
+        with opened(step.base, "the base volume") as reader, open(part, "r+b", 0) as file:
+            pour(reader, FileWriter(file.fileno()), (), step.name, LARGEST, unpack=False)
+        qemu_img.grow(part, step.format, step.capacity)
 
 
 def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
+    backing = (step.backing_path, step.backing_format) if step.backing_path else None
+    kind = step.pool.kind
+    capacity = max(step.capacity, _capacity_below(step, connection))
+    if kind == PLAIN:
+        with files.arriving(step.path, files.PRIVATE) as part:
+            if part is None:
+                raise ImageError("appeared while it was made; another play works on this guest", step.path)
+            qemu_img.create(part, step.format, capacity, backing)
+        return
     if step.stale:
-        connection.refresh_pool(step.pool)
-    backing = None
-    if step.backing_path:
-        backing = xml.element(
-            "backingStore",
-            None,
-            xml.leaf("path", step.backing_path),
-            xml.element("format", {"type": step.backing_format}),
-        )
-    volume = xml.element(
-        "volume",
-        None,
-        xml.leaf("name", step.name),
-        xml.element("capacity", {"unit": "bytes"}, step.capacity),
-        # Sparse: a raw file is allocated whole where nothing is said.
-        xml.element("allocation", {"unit": "bytes"}, 0) if step.format == "raw" else None,
-        xml.element("target", None, xml.element("format", {"type": step.format})),
-        backing,
-    )
-    connection.create_volume(step.pool, xml.to_text(volume), step.name)
+        if kind in STREAMED:
+            # A killed run left it begun.
+            connection.delete_volume(step.pool.name, step.name)
+        connection.refresh_pool(step.pool.name)
+    connection.create_volume(step.pool.name, step.name, step.format, capacity, backing, sparse=kind != BLOCK)
+    if kind == BLOCK:
+        # It holds what was there before it.
+        with UploadWriter(connection, step.pool.name, step.name) as writer:
+            writer.finish(0)
+            writer.commit()
+
+
+def _create_seed(step: steps.CreateSeed, connection: Connection) -> None:
+    if step.pool.kind in STREAMED:
+        with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+            path = os.path.join(folder, "seed.iso")
+            make_iso(path, step.files)
+            upload(path, step.pool, step.name, connection)
+        return
+    with files.arriving(step.path, files.PRIVATE) as part:
+        if part is not None:
+            make_iso(part, step.files)
+
+
+def _capacity_below(step: steps.CreateVolume, connection: Connection) -> int:
+    """Return the capacity of what an overlay builds on; that of a compressed raw disk is known only now."""
+    if not step.backing_path:
+        return 0
+    if step.pool.kind not in STREAMED:
+        header = file_header(step.backing_path, step.backing_format)
+    else:
+        header = connection.volume_header(step.pool.name, os.path.basename(step.backing_path))
+    return header.capacity if header else 0
 
 
 def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
@@ -89,13 +113,43 @@ def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
         domain = _domain(step.domain, connection)
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+    elif step.pool.kind == REMOTE:
+        connection.resize_volume(step.pool.name, step.name, step.capacity)
     else:
-        files.grow(step.path, step.format, step.capacity)
-    connection.refresh_pool(step.pool)
+        qemu_img.grow(step.path, step.format, step.capacity)
+
+
+def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
+    if step.domain:
+        _pull(step, _domain(step.domain, connection))
+        return
+    status = os.stat(step.path)
+    part = files.part_of(step.path)
+    with files.writing(step.path), files.held(part):
+        try:
+            qemu_img.flatten([(layer.path, layer.format) for layer in step.layers], part)
+            os.chown(part, status.st_uid, status.st_gid)
+            files.settle(part, step.path, stat.S_IMODE(status.st_mode))
+        except BaseException:
+            files.remove(part)
+            raise
+
+
+def _pull(step: steps.FlattenVolume, domain) -> None:
+    """Let QEMU flatten the disk of a running guest; a job that a killed run began is waited for."""
+    with doing(f"flatten volume {step.name} of running guest {step.domain}"):
+        if not domain.blockJobInfo(step.path):
+            domain.blockPull(step.path)
+        while domain.blockJobInfo(step.path):
+            time.sleep(POLL_SECONDS)
+    header = file_header(step.path, step.layers[0].format) if os.path.exists(step.path) else None
+    if header and header.backing:
+        raise ImageError("the job that flattens it ended before it was done; see the guest's log", step.path)
 
 
 def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
-    if connection.delete_volume(step.pool, step.name):
+    kind = step.pool.kind
+    if kind != PLAIN and connection.delete_volume(step.pool.name, step.name) or kind in STREAMED:
         return
     try:
         os.unlink(step.path)
@@ -208,11 +262,14 @@ def _domain(name: str, connection: Connection):
     return domain
 
 
+BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
+OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
-    steps.ImportBase: _import_base,
     steps.CopyVolume: _copy_volume,
     steps.CreateVolume: _create_volume,
+    steps.CreateSeed: _create_seed,
     steps.GrowVolume: _grow_volume,
+    steps.FlattenVolume: _flatten_volume,
     steps.DeleteVolume: _delete_volume,
     steps.DefineDomain: _define,
     steps.SetAutostart: _set_autostart,

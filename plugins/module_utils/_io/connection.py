@@ -11,10 +11,13 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from .._core import xml
+from .._core.claims import disk_paths
 from .._core.errors import ImageError
+from .._core.header import Header
 from .._core.host import parse_capabilities
 from .._core.pipeline import RUNNING, Live
 from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
+from .lock import Locks
 from .requirements import libvirt
 
 STATES = {
@@ -51,6 +54,7 @@ class Connection:
         # libvirt prints each error to stderr besides raising it.
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.uri = uri
+        self.locks = Locks()
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
@@ -69,6 +73,7 @@ class Connection:
         return self
 
     def __exit__(self, *_exception) -> None:
+        self.locks.release()
         self.link.close()
 
     @property
@@ -179,6 +184,21 @@ class Connection:
         with doing(f"read pool {name}"):
             return xml.parse(pool.XMLDesc(), f"pool {name}")
 
+    def volume(self, pool_name: str, name: str):
+        """Return a volume by its name, which must exist."""
+        pool = self.pool(pool_name)
+        with doing(f"look up volume {name} of pool {pool_name}"):
+            return pool.storageVolLookupByName(name)
+
+    def volume_header(self, pool_name: str, name: str) -> Header:
+        """Return what libvirt tells of a volume's content."""
+        volume = self.volume(pool_name, name)
+        with doing(f"read volume {name} of pool {pool_name}"):
+            tree = xml.parse(volume.XMLDesc(), f"volume {name}")
+        format = tree.find("target/format")
+        kind = "raw" if format is None else format.get("type", "raw")
+        return Header(kind, int(tree.findtext("capacity") or 0), tree.findtext("backingStore/path") or None)
+
     def volume_names(self, pool_name: str) -> set:
         """Return the names of the volumes that libvirt lists in a pool."""
         with doing(f"list the volumes of pool {pool_name}"):
@@ -196,10 +216,37 @@ class Connection:
                     raise ImageError(f"cannot refresh pool {name}: {error.get_error_message()}") from None
                 time.sleep(0.1)
 
-    def create_volume(self, pool_name: str, volume_xml: str, name: str) -> None:
+    def create_volume(
+        self,
+        pool_name: str,
+        name: str,
+        format: str,
+        capacity: int,
+        backing: Optional[tuple[str, str]] = None,
+        sparse: bool = True,
+    ) -> None:
+        """Create a volume; capacity in bytes, `backing` the path and format of what it builds on."""
+        volume = xml.element(
+            "volume",
+            None,
+            xml.leaf("name", name),
+            xml.element("capacity", {"unit": "bytes"}, capacity),
+            # A raw file is allocated whole where nothing is said.
+            xml.element("allocation", {"unit": "bytes"}, 0) if format == "raw" and sparse else None,
+            xml.element("target", None, xml.element("format", {"type": format})),
+            backing
+            and xml.element(
+                "backingStore", None, xml.leaf("path", backing[0]), xml.element("format", {"type": backing[1]})
+            ),
+        )
         pool = self.pool(pool_name)
         with doing(f"create volume {name} in pool {pool_name}"):
-            pool.createXML(volume_xml)
+            pool.createXML(xml.to_text(volume))
+
+    def resize_volume(self, pool_name: str, name: str, capacity: int) -> None:
+        volume = self.volume(pool_name, name)
+        with doing(f"grow volume {name} of pool {pool_name}"):
+            volume.resize(capacity)
 
     def delete_volume(self, pool_name: str, name: str) -> bool:
         """Delete a volume; return whether libvirt knew it."""
@@ -256,8 +303,7 @@ class Connection:
                     if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                         continue
                     raise
-                for source in xml.parse(text, domain.name()).findall("devices/disk/source[@file]"):
-                    path = source.get("file")
+                for path in disk_paths(text):
                     found[path] = (*found.get(path, ()), domain.name())
         return found
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from .._core import claims, xml
 from .._core.errors import ImageError, Problems
+from .._core.flatten import plan_flattening
 from .._core.guest import parse_guest
 from .._core.names import name_mistake
 from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes
 from .._core.record import read_record
-from .._core.steps import DeleteVolume, ImportBase
-from .._core.volume import REMOVED_USES, pool_of, volume_names
+from .._core.seed import seed_digest, seed_files, seed_name
+from .._core.steps import DeleteVolume, FillVolume, ImportBase
+from .._core.volume import REMOVED_USES, Found, pool_of, volume_names
 from .connection import Connection
 from .module import Outcome, describe, describe_volume
+from .options import parse_access
 from .survey import Survey
 
 
@@ -27,25 +30,40 @@ def guests(params: dict, connection: Connection) -> Outcome:
             asked.append(parse_guest(options, options["name"] if named else f"guests[{index}]"))
         except ImageError as error:
             wrong.extend(error)
-    sightings, problems = Survey(connection, params["_deliveries"]).all(asked)
+    access = parse_access(params["fetch"])
+    survey = Survey(connection, params["_deliveries"], access)
+    sightings, problems = survey.all(asked)
     problems.found[:0] = wrong.found
     plans = plan_all(sightings, problems)
     return Outcome(
         plans=plans,
-        warnings=_warnings(sightings, plans),
+        warnings=(*_warnings(sightings, plans), *survey.images.warnings),
         missing=_missing(plans),
+        unknown=_unknown(plans),
+        access=access,
+        spent=tuple(survey.images.spooled),
         report=lambda done: {"guests": [describe(one) for one in done]},
     )
 
 
 def storage(params: dict, connection: Connection) -> Outcome:
     """Plan the volumes of one guest, as they are planned for the whole guest."""
-    options = {key: value for key, value in params.items() if key not in ("uri", "state")}
-    sighting = Survey(connection).guest(parse_guest({**options, "state": "present"}))
-    plan = _removal(sighting, params["remove"]) if params["state"] == "absent" else _volumes(sighting)
+    options = {key: value for key, value in params.items() if key not in ("uri", "state", "flatten", "fetch")}
+    access = parse_access(params["fetch"])
+    survey = Survey(connection, access=access)
+    sighting = survey.guest(parse_guest({**options, "state": "present"}))
+    if params["state"] == "absent":
+        plan = _removal(sighting, params["remove"])
+    else:
+        plan = _volumes(sighting, params["flatten"])
+        if params["flatten"]:
+            plan = plan_flattening(plan, sighting.world.pools, sighting.live)
     return Outcome(
         plans=[plan],
-        warnings=sighting.image.warnings,
+        warnings=(*sighting.image.warnings, *survey.images.warnings),
+        unknown=_unknown([plan]),
+        access=access,
+        spent=tuple(survey.images.spooled),
         report=lambda done: {
             "volumes": [describe_volume(volume) for volume in plan.volumes],
             "actions": describe(done[0])["actions"],
@@ -53,9 +71,9 @@ def storage(params: dict, connection: Connection) -> Outcome:
     )
 
 
-def _volumes(sighting: Sighting) -> Plan:
+def _volumes(sighting: Sighting, flat: bool) -> Plan:
     record = read_record(xml.parse(sighting.live.xml, "live domain")) if sighting.live else None
-    storage_plan = plan_volumes(sighting, record)
+    storage_plan = plan_volumes(sighting, record, flat)
     if record:
         claims.refuse_changed_disks(record, storage_plan.volumes)
     else:
@@ -78,23 +96,35 @@ def _removal(sighting: Sighting, remove: str) -> Plan:
         raise ImageError(
             f"guest {sighting.name} {running} and needs its volumes; the guests module with state: absent removes both"
         )
-    boot = sighting.image.boots[sighting.verdict.index]
-    disks = [disk for disk in sighting.image.disks_of(boot) if disk.format != "iso"]
-    names = volume_names(sighting.name, sighting.image.disks_of(boot), sighting.guest.clone)
-    steps = []
-    for disk in disks:
-        pool = sighting.world.pools[pool_of(sighting.guest, disk)]
-        step = DeleteVolume(pool.name, names[disk.id], f"{pool.path}/{names[disk.id]}")
-        if disk.use in REMOVED_USES[remove] and sighting.world.file(step.path).header:
-            steps.append(step)
+    disks = sighting.image.disks_of(sighting.image.boots[sighting.verdict.index])
+    pools = sighting.world.pools
+    names = volume_names(sighting.name, disks, sighting.guest, pools)
+    steps = [
+        DeleteVolume(pools[pool_of(sighting.guest, disk)], names[disk.id])
+        for disk in disks
+        if disk.format != "iso" and disk.use in REMOVED_USES[remove]
+    ]
+    if sighting.guest.seed:
+        seed = seed_name(sighting.name, seed_digest(seed_files(sighting.guest.seed, sighting.name)))
+        steps.append(DeleteVolume(pools[sighting.guest.pool], seed))
+    steps = [step for step in steps if sighting.world.file(step.path) != Found(None, False)]
     claims.refuse_taken(sighting.name, [step.path for step in steps], sighting.taken)
     return Plan(name=sighting.name, steps=tuple(steps), was="present")
 
 
 def _missing(plans: list[Plan]) -> list[dict]:
     """Return the files of images that are on the control node and must come first."""
-    steps = [step for plan in plans for step in plan.steps if isinstance(step, ImportBase)]
-    return [{"image": step.image, "file": step.label} for step in steps if step.source is None]
+    sources = [source for source, _pool in _sources(plans) if source.path is None]
+    return [{"image": source.image, "file": source.label} for source in sources]
+
+
+def _unknown(plans: list[Plan]) -> list[tuple]:
+    """Return the files on servers whose digest nobody told, each with the pool that it goes to."""
+    return [(source, pool) for source, pool in _sources(plans) if source.path and source.digest is None]
+
+
+def _sources(plans: list[Plan]) -> list[tuple]:
+    return [(step.source, step.pool) for plan in plans for step in plan.steps if isinstance(step, (ImportBase, FillVolume))]
 
 
 def _warnings(sightings: list[Sighting], plans: list[Plan]) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from .._core.match import PREFERRED_MACHINES, match, usual_machine
 from .._core.pipeline import plan_guest
 from .._core.values import to_plain
 from .connection import Connection
+from .images import folder_of
 from .module import Outcome, mask
 from .probe import probe
-from .source import Folder
+from .options import parse_access
 from .survey import Survey
 
 
@@ -43,17 +44,18 @@ def match_info(params: dict, connection: Connection) -> Outcome:
 
 
 def domain_xml_info(params: dict, connection: Connection) -> Outcome:
-    options = {key: value for key, value in params.items() if key != "uri"}
-    sighting = Survey(connection).guest(parse_guest({**options, "state": "present"}))
+    options = {key: value for key, value in params.items() if key not in ("uri", "fetch")}
+    survey = Survey(connection, access=parse_access(params["fetch"]))
+    sighting = survey.guest(parse_guest({**options, "state": "present"}))
     plan = plan_guest(sighting)
-    return Outcome(warnings=sighting.image.warnings, report=lambda _done: {"xml": mask(plan.after)})
+    return Outcome(warnings=(*sighting.image.warnings, *survey.images.warnings), report=lambda _done: {"xml": mask(plan.after)})
 
 
 def _image(params: dict) -> Image:
     rules = {"strict": params["strict"], "outside": params["allow_outside_files"]}
     if params["path"] is None:
         return parse_image(params["descriptor"], "descriptor", **rules)
-    folder = Folder(params["path"])
+    folder = folder_of(params["path"], params["allow_outside_files"], parse_access(params["fetch"]))
     return parse_image(folder.descriptor(), folder.path, **rules)
 
 

@@ -18,8 +18,11 @@ from .._core.pipeline import Plan
 from .._core.steps import ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo
+from .client import Access
 from .connection import Connection
+from .files import remove
 from .requirements import require
+from .spool import spool
 from .wait import wait_for
 
 # In the record it would say the whole domain twice.
@@ -36,6 +39,11 @@ class Outcome:
     report: object = None
     # What must come to the host first; then nothing is applied.
     missing: list[dict] = field(default_factory=list)
+    # What must be fetched before it is known what to apply: (source, pool).
+    unknown: list[tuple] = field(default_factory=list)
+    access: Access = Access()
+    # Fetched files that nobody needs once the plans were carried out.
+    spent: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,7 +64,12 @@ def run(spec: dict, act, connect: bool = True, **rules) -> None:
         require("lxml", *(["libvirt"] if connect else []))
         if connect:
             with Connection(module.params["uri"]) as connection:
-                _finish(module, act(module.params, connection), connection)
+                outcome = act(module.params, connection)
+                if outcome.unknown and not module.check_mode:
+                    for source, pool in outcome.unknown:
+                        spool(source, pool, outcome.access)
+                    outcome = act(module.params, connection)
+                _finish(module, outcome, connection)
         else:
             _finish(module, act(module.params), None)
     except ImageError as error:
@@ -77,7 +90,10 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     if module.check_mode:
         done = [Done(plan, plan.steps, plan.state) for plan in outcome.plans]
     else:
-        done = _apply(outcome.plans, connection)
+        done = _apply(outcome, connection)
+    if not module.check_mode and not any(one.error for one in done):
+        for path in outcome.spent:
+            remove(path)
     changed = any(one.steps for one in done)
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
@@ -88,10 +104,12 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     module.exit_json(**result)
 
 
-def _apply(plans: list[Plan], connection) -> list[Done]:
+def _apply(outcome: Outcome, connection) -> list[Done]:
     """Carry out all plans; a guest that fails does not hold up the others, and waiting comes last, for all at once."""
     broken: dict[str, str] = {}
-    done = [_apply_one(plan, connection, broken) for plan in plans]
+    done = [_apply_one(plan, connection, outcome.access, broken) for plan in outcome.plans]
+    # Domains have what they need, and are seen by who prunes.
+    connection.locks.release()
     begun = time.monotonic()
     for one in done:
         for step in () if one.error else one.plan.waits:
@@ -102,14 +120,14 @@ def _apply(plans: list[Plan], connection) -> list[Done]:
     return done
 
 
-def _apply_one(plan: Plan, connection, broken: dict[str, str]) -> Done:
+def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -> Done:
     """Carry out one plan; `broken` maps the base volumes that could not be brought to the reason."""
     needed = [layer.path for volume in plan.volumes for layer in volume.layers if layer.path in broken]
     if needed:
         return Done(plan, (), plan.was, error=broken[needed[0]])
     taken: list = []
     try:
-        for step in apply(plan.steps, connection):
+        for step in apply(plan.steps, connection, access):
             taken.append(step)
     except ImageError as error:
         failed = plan.steps[len(taken)]
@@ -157,6 +175,8 @@ def describe(done: Done) -> dict:
 def describe_volume(volume) -> dict:
     """Return what a module tells of one volume; capacity in bytes."""
     told = to_plain(volume)
+    # That of a compressed raw disk is known once it is unpacked.
+    told["capacity"] = told["capacity"] or None
     return {key: told[key] for key in ("disk", "use", "pool", "name", "path", "format", "capacity")}
 
 

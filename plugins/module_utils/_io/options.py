@@ -5,17 +5,58 @@
 
 from __future__ import annotations
 
-from .._core import guest
+from typing import Optional
+
+from .._core import guest, seed
+from .._core.trust import Signature
+from .client import Access
 
 URI = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 OUTSIDE = {"allow_outside_files": {"type": "bool", "default": False}}
+
+TRUST = {
+    "checksum": {"type": "dict"},
+    "require_checksum": {"type": "bool", "default": False},
+    "signature": {
+        "type": "dict",
+        "options": {
+            "file": {"type": "str"},
+            "keyring": {"type": "path"},
+            "allowed_signers": {"type": "path"},
+            "signer": {"type": "str"},
+            "namespace": {"type": "str", "default": Signature.namespace},
+        },
+    },
+    "require_signature": {"type": "bool", "default": False},
+}
+
+FETCH = {
+    "fetch": {
+        "type": "dict",
+        "options": {
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "headers": {"type": "dict", "no_log": True},
+            "validate_certs": {"type": "bool", "default": Access.validate_certs},
+            "ca_path": {"type": "path"},
+            "client_cert": {"type": "path"},
+            "client_key": {"type": "path", "no_log": False},
+            "use_proxy": {"type": "bool", "default": Access.use_proxy},
+            "force_basic_auth": {"type": "bool", "default": Access.force_basic_auth},
+            "timeout": {"type": "int", "default": Access.timeout},
+            "http_agent": {"type": "str", "default": Access.http_agent},
+            "retries": {"type": "int", "default": Access.retries},
+        },
+    },
+}
 
 DESCRIPTOR = {
     "path": {"type": "path"},
     "descriptor": {"type": "str"},
     "strict": {"type": "bool", "default": False},
     **OUTSIDE,
+    **FETCH,
 }
 ONE_DESCRIPTOR = {
     "mutually_exclusive": [("path", "descriptor")],
@@ -78,8 +119,11 @@ SHUTDOWN = {
 
 PLACE = {
     "pool": {"type": "str", "default": "default"},
+    "folder": {"type": "path"},
     "clone": {"type": "str", "choices": list(guest.CLONES), "default": "linked"},
     **DISKS,
+    # raw: as str, Ansible would make a mapping the text of a Python dict (None, True), and nobody could say so.
+    "seed": {"type": "dict", "options": {name: {"type": "raw", "no_log": True} for name in seed.KEYS}},
 }
 
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}
@@ -89,6 +133,7 @@ SHAPE = {
     "name": {"type": "str"},
     "image": {"type": "str"},
     **OUTSIDE,
+    **TRUST,
     **MATCH,
     "firmware": {"type": "str", "choices": list(guest.FIRMWARES), "default": "auto"},
     "vcpus": {"type": "int"},
@@ -113,23 +158,27 @@ GUEST = {
 GUESTS = {
     **URI,
     "guests": {"type": "list", "elements": "dict", "required": True, "options": GUEST},
+    **FETCH,
     "image_source": {"type": "str", "choices": ["host", "controller"], "default": "host"},
     # From the action plugin: what it read of the images on the control node, and what it brought.
     "_deliveries": {"type": "list", "elements": "dict", "default": []},
 }
 
-DOMAIN_XML = {**URI, **SHAPE, "image": {"type": "str", "required": True}}
+DOMAIN_XML = {**URI, **SHAPE, "image": {"type": "str", "required": True}, **FETCH}
 
 STORAGE = {
     **URI,
     "name": {"type": "str"},
-    "image": {"type": "str", "required": True},
+    "image": {"type": "str"},
     **OUTSIDE,
+    **TRUST,
     **MATCH,
     **PLACE,
     **UNLISTED_FEATURES,
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "flatten": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent", "pruned"], "default": "present"},
     **REMOVE,
+    **FETCH,
 }
 
 DOMAIN = {
@@ -150,3 +199,10 @@ CAPABILITIES = {**URI, "domain_capabilities": {"type": "bool", "default": False}
 MATCH_INFO = {**URI, **DESCRIPTOR, **MATCH, **UNLISTED_FEATURES, **PROBE}
 
 GUEST_INFO = {**URI, "names": {"type": "list", "elements": "str"}, "all": {"type": "bool", "default": False}}
+
+
+def parse_access(told: Optional[dict]) -> Access:
+    """Return how servers are asked, from the option fetch."""
+    given = {key: value for key, value in (told or {}).items() if value is not None}
+    headers = {str(name): str(value) for name, value in given.pop("headers", {}).items()}
+    return Access(headers=headers, **given)

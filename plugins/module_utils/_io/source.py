@@ -8,23 +8,32 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Optional
 
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
+from .._core.trust import WEAK, Trust
+from .signature import SUFFIXES, Keys, verify
+from .unpack import packing_of, unpacked
 
 CHUNK = 1024 * 1024
-WEAK = ("md5", "sha1")
+SIGNATURE_BYTES = 64 * 1024
 # Where the system has O_PATH, a folder that may be searched need not be readable.
 FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of an image; `path` is None while it is on the control node only, `digest` while it was not read."""
+    """A file of an image as it is delivered; sizes in bytes.
+
+    `path` is a URL where it is to be fetched, and None while it is on the control node only; `digest` is None while it
+    was not read. `header` is that of the content, also where `packing` says that it is compressed.
+    """
 
     path: Optional[str]
     label: str
@@ -32,6 +41,7 @@ class File:
     stamp: Optional[str]
     header: Header
     digest: Optional[str] = None
+    packing: Optional[str] = None
 
 
 class Folder:
@@ -42,15 +52,27 @@ class Folder:
         self.outside = outside
         self.where = os.path.basename(self.path)
 
-    def descriptor(self) -> bytes:
-        """Return the descriptor's bytes; raise ImageError where it cannot be read."""
+    def descriptor(self, trust: Trust = Trust()) -> bytes:
+        """Return the descriptor's bytes; raise ImageError where it cannot be read, or is not what the user trusts."""
         try:
             with opened(self.path, "the descriptor") as file:
-                return file.read(xml.MAX_BYTES + 1)
+                data = file.read(xml.MAX_BYTES + 1)
         except OSError as error:
             raise ImageError(f"cannot read the descriptor: {error.strerror}", self.path) from None
+        return trusted(data, trust, self)
 
-    def file(self, name: str) -> Optional[File]:
+    def beside(self, name: str, most: int) -> Optional[bytes]:
+        """Return a small file at a path relative to the descriptor, or None; raise ImageError."""
+        path = os.path.join(os.path.dirname(self.path), name)
+        try:
+            with opened(path, name) as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ImageError(f"cannot read {name}: {error.strerror}", path) from None
+
+    def file(self, name: str, unpack: bool = True) -> Optional[File]:
         """Return a file that the descriptor names, or None where it is not there.
 
         Raises ImageError for one that leads out of the descriptor's folder, or is no plain file.
@@ -59,12 +81,12 @@ class Folder:
         try:
             with self._opened(path, name) as file:
                 status = os.fstat(file.fileno())
-                header = read_header(file.read(HEADER_BYTES), status.st_size, path)
+                header, packing = look_into(file, status.st_size, path, unpack)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ImageError(f"cannot read {name}: {error.strerror}", path) from None
-        return File(path, name, status.st_size, stamp_of(status), header)
+        return File(path, name, status.st_size, stamp_of(status), header, packing=packing)
 
     @property
     def _root(self) -> str:
@@ -99,23 +121,19 @@ class Folder:
         finally:
             os.close(place)
 
-    def digest(self, file: File, checksums: dict[str, str]) -> str:
-        """Return the file's SHA-256 in hex; raise ImageError where the descriptor's checksums are not its own."""
-        kinds = {"sha256", *checksums}
+    def digests(self, file: File, kinds) -> dict[str, str]:
+        """Return the file's digests in hex by kind, in one reading."""
         try:
             with self._opened(file.path, file.label) as content:
-                digests = _digests(content, kinds)
+                return _digests(content, kinds)
         except OSError as error:
             raise ImageError(f"cannot read {file.label}: {error.strerror}", file.path) from None
-        for kind, told in checksums.items():
-            found = digests[kind]
-            if found != told:
-                raise ImageError(
-                    f"{file.label} has the {kind} checksum {found}, and the descriptor says {told}; it is not the file "
-                    "that the descriptor was written for",
-                    self.path,
-                )
-        return digests["sha256"]
+
+    def digest(self, file: File, checksums: dict[str, str]) -> str:
+        """Return the file's SHA-256 in hex; raise ImageError where the checksums are not its own."""
+        found = self.digests(file, {"sha256", *checksums})
+        compare(found, checksums, file.label, self.path)
+        return found["sha256"]
 
 
 class Delivery:
@@ -127,19 +145,84 @@ class Delivery:
         self._descriptor = told["descriptor"]
         self._files = told["files"]
 
-    def descriptor(self) -> str:
+    def descriptor(self, _trust: Trust = Trust()) -> str:
+        # Verified where its bytes and the user's keys are, on the control node.
         return self._descriptor
 
-    def file(self, name: str) -> Optional[File]:
+    def file(self, name: str, _unpack: bool = True) -> Optional[File]:
         told = self._files.get(name)
         if told is None:
             return None
         # No stamp: it would be the control node's, and each of them has its own.
-        return File(told.get("brought"), name, told["size"], None, Header(**told["header"]), told["digest"])
+        header = Header(**told["header"])
+        return File(told.get("brought"), name, told["size"], None, header, packing=told["packing"])
 
-    def digest(self, file: File, _checksums: dict[str, str]) -> str:
-        # Verified where it was read, on the control node.
-        return file.digest
+    def digest(self, file: File, checksums: dict[str, str]) -> str:
+        """Return the file's SHA-256 in hex; raise ImageError where the checksums are not its own."""
+        found = self._files[file.label]["digests"]
+        compare(found, checksums, file.label, self.path)
+        return found["sha256"]
+
+
+def trusted(data: bytes, trust: Trust, folder) -> bytes:
+    """Return a descriptor's bytes; raise ImageError where a checksum or a signature says that they are not the ones."""
+    checksums = trust.checksum.get(folder.where)
+    if checksums:
+        compare({kind: new_hash(kind, data).hexdigest() for kind in checksums}, checksums, "the descriptor", folder.path)
+    signature = trust.signature
+    if not signature.has_keys:
+        return data
+    names = [signature.file] if signature.file else [folder.where + suffix for suffix in SUFFIXES]
+    for name in names:
+        found = folder.beside(name, SIGNATURE_BYTES)
+        if found is not None:
+            keys = Keys(signature.keyring, signature.allowed_signers, signature.signer, signature.namespace)
+            verify(data, found, keys, folder.path)
+            return data
+    if trust.require_signature or signature.file:
+        raise ImageError(f"has no signature ({', '.join(names)} beside it)", folder.path)
+    return data
+
+
+def look_into(reader, size: int, where: str, unpack: bool = True) -> tuple[Header, Optional[str]]:
+    """Return the header of a file's content, and how the file is compressed; `size` is the file's own."""
+    head = _read(reader, HEADER_BYTES)
+    packing = packing_of(head) if unpack else None
+    if not packing:
+        return read_header(head, size, where), None
+    blocks = chain([head], iter(lambda: reader.read(HEADER_BYTES), b""))
+    with closing(unpacked(packing, blocks, where)) as content:
+        header = read_header(_gathered(content, HEADER_BYTES), size, where)
+    # Of what has no header of its own, only unpacking all of it tells the size.
+    return (replace(header, capacity=0) if header.format in ("raw", "iso") else header), packing
+
+
+def _read(reader, length: int) -> bytes:
+    """Return the first bytes of a reader that may give them piece by piece."""
+    data = b""
+    while len(data) < length and (more := reader.read(length - len(data))):
+        data += more
+    return data
+
+
+def _gathered(blocks, length: int) -> bytes:
+    data = b""
+    for block in blocks:
+        data += block
+        if len(data) >= length:
+            break
+    return data[:length]
+
+
+def compare(found: dict[str, str], checksums: dict[str, str], label: str, where: Optional[str]) -> None:
+    """Raise ImageError where digests are not the checksums that were told."""
+    for kind, told in checksums.items():
+        if found[kind] != told:
+            raise ImageError(
+                f"{label} has the {kind} checksum {found[kind]}, and {told} was told; it is not the file that was meant, "
+                "or it is damaged",
+                where,
+            )
 
 
 def opened(path: str, what: str, folder: Optional[int] = None):
@@ -155,14 +238,12 @@ def opened(path: str, what: str, folder: Optional[int] = None):
     return os.fdopen(descriptor, "rb")
 
 
-def digests_of(path: str, kinds) -> dict[str, str]:
-    """Return the digests of a file's content in hex, in one reading."""
-    with open(path, "rb", buffering=0) as file:
-        return _digests(file, kinds)
+def new_hash(kind: str, data: bytes = b""):
+    return hashlib.new(kind, data, usedforsecurity=kind not in WEAK)
 
 
 def _digests(file, kinds) -> dict[str, str]:
-    hashes = {kind: hashlib.new(kind, usedforsecurity=kind not in WEAK) for kind in kinds}
+    hashes = {kind: new_hash(kind) for kind in kinds}
     while block := file.read(CHUNK):
         for one in hashes.values():
             one.update(block)

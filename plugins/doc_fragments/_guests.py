@@ -1,0 +1,307 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of guests, each with all that is asked of it."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The list of guests, each with all that is asked of it."""
+
+    DOCUMENTATION = r"""
+options:
+  guests:
+    description:
+      - The guests.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The guest's name. By default the image's.
+        type: str
+
+      image:
+        description:
+          - The path of the descriptor, or its URL (http, https), which the host fetches. Its disk files are relative to it.
+          - Disk files may be compressed (gzip, bzip2, xz, zstd); that is seen from their content.
+          - Needed for every O(guests[].state) but V(absent).
+        type: str
+
+      allow_outside_files:
+        description:
+          - Whether the descriptor may name files that are not in its own folder (absolute paths, C(..), and symbolic links
+            where the files are read).
+          - By default they are refused, because a descriptor may come from a stranger.
+        type: bool
+        default: false
+      checksum:
+        description:
+          - Checksums of the image's files, besides those in the descriptor. A key is a file's name as the descriptor has it, or
+            the descriptor's own; a value is an algorithm and a digest, such as V(sha256:DIGEST).
+          - Known are sha224, sha256, sha384 and sha512, and with a warning sha1 and md5. They are those of the file as it is
+            delivered, compressed or not.
+        type: dict
+      require_checksum:
+        description:
+          - Whether a file without any checksum is refused.
+        type: bool
+        default: false
+      signature:
+        description:
+          - Whose detached signature over the descriptor is taken. The checksums in it then cover the disks.
+          - Without O(guests[].signature.keyring) or O(guests[].signature.allowed_signers) nothing is verified.
+        type: dict
+        suboptions:
+          file:
+            description:
+              - The signature's file, relative to the descriptor. By default the descriptor's name with C(.asc), C(.sig) or
+                C(.gpg), whichever is there.
+            type: str
+          keyring:
+            description:
+              - The path of a keyring with OpenPGP keys, for C(gpgv). It is on the machine where the image is, or on the host
+                where that is a URL.
+            type: path
+          allowed_signers:
+            description:
+              - The path of a file with SSH keys as C(ssh-keygen -Y verify) takes it, on the same machine.
+            type: path
+          signer:
+            description:
+              - Who must have signed, the principal of an SSH key or the fingerprint of an OpenPGP key. By default any of them.
+            type: str
+          namespace:
+            description:
+              - The namespace of an SSH signature.
+            type: str
+            default: file
+      require_signature:
+        description:
+          - Whether a descriptor without a valid signature is refused, and files that its checksums do not cover. md5 and sha1
+            do not.
+        type: bool
+        default: false
+      boot:
+        description:
+          - The index of the boot alternative to take, from 0 in the descriptor's order.
+          - By default the best that fits is taken, paravirtualised before fully virtualised, hardware-assisted before
+            emulated, then in the descriptor's order.
+        type: int
+      virt_type:
+        description:
+          - The hypervisor, as libvirt names the type of a domain, such as V(kvm), V(qemu) or V(xen).
+          - V(auto) takes the best that the host has.
+        type: str
+        default: auto
+      machine:
+        description:
+          - The machine, such as V(pc), V(q35) or V(virt).
+          - By default a new guest gets the one that suits its architecture and drives, and an existing guest keeps its own.
+        type: str
+
+      firmware:
+        description:
+          - What starts the guest. V(auto) is BIOS, and UEFI on architectures that boot disks through it only.
+        type: str
+        choices: [auto, bios, efi]
+        default: auto
+      vcpus:
+        description:
+          - The number of virtual CPUs. By default the descriptor's.
+        type: int
+      memory:
+        description:
+          - The memory with its unit, such as V(512 MiB). By default the descriptor's.
+        type: str
+      networks:
+        description:
+          - The interfaces in their order.
+          - By default as many as the descriptor has, on the network V(default), or of type V(user) where the daemon is a
+            user's own.
+        type: list
+        elements: dict
+        suboptions:
+          type:
+            description:
+              - What the interface is connected to, in libvirt's terms.
+            type: str
+            choices: [user, network, bridge, ethernet, mcast, server, client]
+            default: network
+          source:
+            description:
+              - The name of the network or bridge, or the address for V(mcast), V(server) and V(client).
+            type: str
+          mac:
+            description:
+              - The MAC address. By default derived from host, guest and position, and kept from then on.
+            type: str
+          model:
+            description:
+              - The device that the guest sees. By default V(virtio) under QEMU and KVM.
+            type: str
+          target:
+            description:
+              - The name of the host's device.
+            type: str
+          script:
+            description:
+              - The script that connects the host's device.
+            type: str
+          port:
+            description:
+              - The port for V(mcast), V(server) and V(client).
+            type: int
+      graphics:
+        description:
+          - How the guest's screen is shown.
+        type: dict
+        suboptions:
+          type:
+            description:
+              - V(auto) is VNC where the descriptor has C(<graphics/>), else none.
+            type: str
+            choices: [auto, none, vnc, spice, sdl]
+            default: auto
+          listen:
+            description:
+              - The address that the server listens on. By default V(127.0.0.1).
+            type: str
+          port:
+            description:
+              - The TCP port. By default libvirt chooses one at each start.
+            type: int
+
+      pool:
+        description:
+          - The storage pool for the guest's volumes. It is active, and its volumes are files (type V(dir), V(fs) or V(netfs))
+            or block devices (type V(logical) or V(zfs), with O(guests[].clone=full)).
+          - V(none) is no pool; the volumes are plain files in O(guests[].folder).
+        type: str
+        default: default
+      folder:
+        description:
+          - The absolute path of the folder for the volumes of O(guests[].pool=none).
+        type: path
+      clone:
+        description:
+          - How a system disk is made from the image's.
+          - V(linked) is an overlay on the shared base volume, made in no time.
+          - V(full) is a copy that needs no other file.
+        type: str
+        choices: [linked, full]
+        default: linked
+      disks:
+        description:
+          - What differs from the descriptor for single disks.
+        type: list
+        elements: dict
+        suboptions:
+          id:
+            description:
+              - The disk's id in the descriptor.
+            type: str
+            required: true
+          size:
+            description:
+              - The disk's size with its unit, such as V(10 GiB).
+              - A disk that exists grows to it, also while its guest runs. It is never made smaller.
+            type: str
+          pool:
+            description:
+              - Another pool for this disk.
+            type: str
+      seed:
+        description:
+          - What cloud-init in the guest finds at its first start, on a CD-ROM of the kind NoCloud.
+          - Changed content makes another seed; the guest has it when it is started again. cloud-init does again what it
+            does once for each instance when C(instance-id) changes too.
+          - The texts are not shown. They are in a file that others on the host cannot read.
+        type: dict
+        suboptions:
+          user_data:
+            description:
+              - The user data as text, such as a C(#cloud-config) or a script. A secret in it is better hashed, as C(passwd) wants it.
+            type: raw
+          meta_data:
+            description:
+              - The meta data as text, in YAML. By default the guest's name is its instance id and host name.
+            type: raw
+          network_config:
+            description:
+              - The network configuration as text, in YAML.
+            type: raw
+      unlisted_features:
+        description:
+          - What becomes of a feature (C(pae), C(acpi), C(apic)) that the descriptor does not name and the host can switch.
+          - V(off) is the rule of virt-image(5). V(host_default) leaves it to the host.
+        type: str
+        choices: ["off", host_default]
+        default: "off"
+
+      xml:
+        description:
+          - Domain XML that is merged into what is rendered, element by element. Either the elements alone, such as
+            C(<cpu mode='host-passthrough'/>), or a C(<domain>) with them.
+          - libvirt judges it when it is written, so check mode does not find what libvirt refuses.
+        type: str
+
+      autostart:
+        description:
+          - Whether libvirt starts the guest with the host. By default it is left as it is.
+        type: bool
+
+      state:
+        description:
+          - V(started) and V(stopped) say whether the guest runs. V(present) leaves that as it is.
+          - V(absent) removes the guest and what O(guests[].remove) says.
+        type: str
+        choices: [present, started, stopped, absent]
+        default: started
+      wait:
+        description:
+          - What is waited for when the guest runs.
+        type: dict
+        suboptions:
+          agent:
+            description:
+              - The guest agent answers.
+            type: bool
+            default: false
+          address:
+            description:
+              - An address of the guest is known, from its agent or from the host's leases.
+            type: bool
+            default: false
+          timeout:
+            description:
+              - How many seconds to wait at most.
+            type: int
+            default: 120
+
+      shutdown:
+        description:
+          - How a running guest is stopped.
+        type: dict
+        suboptions:
+          timeout:
+            description:
+              - How many seconds the guest has to shut down when it is asked to.
+            type: int
+            default: 60
+          force:
+            description:
+              - Whether the guest is powered off after that. If not, the task fails.
+            type: bool
+            default: false
+
+      remove:
+        description:
+          - Which volumes go with the guest for O(guests[].state=absent). Base volumes, which guests share, stay.
+          - V(disposable) are the system and scratch disks, V(all) the user disks too.
+        type: str
+        choices: [none, disposable, all]
+        default: disposable
+"""

@@ -1,0 +1,117 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes a dictionary of options apart: typed values out, mistakes collected."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .errors import ImageError, Problem, Problems
+from .names import name_mistake
+from .units import KIB, parse_size
+
+
+class Asker:
+    """Takes one dictionary apart; mistakes are collected."""
+
+    def __init__(self, plain, where: str, problems: Optional[Problems] = None) -> None:
+        self.where = where
+        self.problems = problems or Problems()
+        self.plain = plain if isinstance(plain, dict) else {}
+        if not isinstance(plain, dict):
+            self.wrong(f"must be a dictionary, is {plain!r:.80}")
+
+    def wrong(self, message: str) -> None:
+        self.problems.add(Problem(message, self.where))
+
+    def text(self, key: str, but: Optional[str] = None) -> Optional[str]:
+        value = self.plain.get(key)
+        if value is None or value in ("", but):
+            return None
+        if not isinstance(value, str):
+            self.wrong(f"{key} must be text, is {value!r:.80}")
+        return str(value)
+
+    def name(self) -> Optional[str]:
+        name = self.plain.get("name")
+        # YAML reads a name of digits as a number.
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else self.text("name")
+        mistake = name and name_mistake(name)
+        if mistake:
+            self.wrong(f"name {mistake}")
+        return name
+
+    def one_of(self, key: str, values: tuple, default: Optional[str] = None) -> str:
+        value = self.plain.get(key)
+        if value is None:
+            return default or values[0]
+        if value is False and "off" in values:
+            # YAML 1.1 reads off as false.
+            value = "off"
+        if value not in values:
+            self.wrong(f"{key}: {value!r:.80} is unknown; it is one of {', '.join(values)}")
+            return values[0]
+        return str(value)
+
+    def number(self, key: str, least: int, most: int) -> Optional[int]:
+        value = self.plain.get(key)
+        if value is None:
+            return None
+        # Templates without native types give numbers as text.
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            self.wrong(f"{key}: {value!r:.80} must be a whole number from {least} to {most}")
+            return None
+        return value
+
+    def flag(self, key: str) -> Optional[bool]:
+        value = self.plain.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.wrong(f"{key} must be true or false, is {value!r:.80}")
+            return None
+        return value
+
+    def size(self, key: str) -> Optional[int]:
+        value = self.plain.get(key)
+        try:
+            return None if value is None else parse_size(value, key)
+        except ImageError as error:
+            self.wrong(str(error))
+            return None
+
+    def kib(self, key: str) -> Optional[int]:
+        size = self.size(key)
+        return None if size is None else max(1, size // KIB)
+
+    def part(self, key: str, parse):
+        value = self.plain.get(key)
+        return parse(Asker({} if value is None else value, f"{self.where}.{key}", self.problems))
+
+    def each(self, key: str, parse) -> Optional[tuple]:
+        value = self.plain.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, (list, tuple)):
+            self.wrong(f"{key} must be a list, is {value!r:.80}")
+            return ()
+        return tuple(
+            parse(Asker(item, f"{self.where}.{key}[{index}]", self.problems)) for index, item in enumerate(value)
+        )
+
+    def refuse_unknown(self, known: tuple, what: str) -> None:
+        for key in self.plain:
+            if key not in known:
+                self.wrong(f"{key} is no option of {what}")
+
+    def pairs(self, key: str) -> list[tuple[str, str]]:
+        """Return the items of a dictionary from text to text."""
+        value = self.plain.get(key)
+        if value is None:
+            return []
+        texts = isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+        if not texts:
+            self.wrong(f"{key} must be a dictionary of texts, is {value!r:.80}")
+            return []
+        return [(str(name), str(text)) for name, text in value.items()]

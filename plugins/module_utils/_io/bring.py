@@ -1,0 +1,155 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings files of images into pools: read once, unpacked, verified and written in one pass, converted where needed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+
+from .._core.errors import ImageError
+from .._core.header import HEADER_BYTES, TAIL_BYTES, read_header
+from .._core.steps import FillVolume, ImportBase
+from .._core.storage import check_content
+from .._core.units import LARGEST
+from .._core.volume import BLOCK, STREAMED, Pool, Source
+from . import files, qemu_img
+from .client import Access
+from .connection import Connection
+from .fetch import download
+from .pump import FileWriter, pour
+from .source import compare, opened, stamp_of
+from .streams import UploadWriter
+from .url import is_url, shown
+
+
+def import_base(step: ImportBase, connection: Connection, access: Access) -> None:
+    """Bring a base volume, unless another play did meanwhile; raise ImageError."""
+    if step.pool.kind in STREAMED:
+        fill_volume(FillVolume(step.pool, step.name, step.source, step.source_format, step.format, 0), connection, access)
+        return
+    source = step.source
+    # What is unpacked cannot be taken up in the middle.
+    resume = is_url(source.path) and not source.packing
+    with files.arriving(step.path, files.READ_ONLY, resume) as part:
+        if part is not None:
+            _bring(source, step.source_format, part, access)
+            if step.format != step.source_format:
+                _convert(part, step.source_format, step.format)
+
+
+def _convert(part: str, source_format: str, format: str) -> None:
+    """Convert a file in its place."""
+    converted = f"{part}.{format}"
+    try:
+        qemu_img.convert(part, source_format, converted, format)
+        os.replace(converted, part)
+    finally:
+        files.remove(converted)
+
+
+def _bring(source: Source, format: str, target: str, access: Access) -> None:
+    """Fill a file with what a source holds, unpacked and verified; raise ImageError."""
+    have = os.path.getsize(target)
+    try:
+        _pour(source, format, target, access, have)
+    except ImageError:
+        if not have:
+            raise
+        # What a killed run left may be another file's; what breaks off again stays for the next run.
+        with open(target, "r+b") as file:
+            file.truncate(0)
+        _pour(source, format, target, access, 0)
+    header = _header_of(target)
+    check_content(header, format, source.label)
+
+
+def _pour(source: Source, format: str, target: str, access: Access, have: int) -> None:
+    with _reader(source, access, have) as reader, open(target, "r+b", 0) as file:
+        have = getattr(reader, "offset", 0)
+        file.truncate(have)
+        writer, unpack = FileWriter(file.fileno()), format != "boot"
+        found = pour(reader, writer, _kinds(source), source.label, LARGEST, have=have, unpack=unpack)
+    _verify(found.digests, source)
+
+
+def _kinds(source: Source) -> set:
+    return {"sha256", *dict(source.checksums)}
+
+
+def _verify(digests: dict[str, str], source: Source) -> None:
+    # The name of a base volume promises its content for good, to all guests that will use it.
+    compare(digests, {"sha256": source.digest, **dict(source.checksums)}, source.label, shown(source.path))
+
+
+@contextmanager
+def _reader(source: Source, access: Access, have: int = 0):
+    """Open a source; a file of this machine that changes while it is read is refused."""
+    if is_url(source.path):
+        with download(source.path, access, source.label, have, source.stamp) as reader:
+            yield reader
+        return
+    try:
+        file = opened(source.path, source.label)
+    except OSError as error:
+        raise ImageError(f"cannot read: {error.strerror}", source.path) from None
+    with file:
+        before = stamp_of(os.fstat(file.fileno()))
+        yield file
+        if stamp_of(os.fstat(file.fileno())) != before:
+            raise ImageError("changed while it was copied; run again when it is whole", source.path)
+
+
+def _header_of(path: str):
+    """Return the header of a whole file, before any other tool opens it."""
+    with opened(path, "the file") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(HEADER_BYTES)
+        file.seek(max(0, size - TAIL_BYTES))
+        return read_header(head, size, path, file.read())
+
+
+def fill_volume(step: FillVolume, connection: Connection, access: Access) -> None:
+    """Make a volume through libvirt and fill it; raise ImageError. One that a killed run left begun is made anew."""
+    source = step.source
+    plain = not source.packing and not is_url(source.path) and step.format == step.source_format
+    with _whole_file(step, access, plain) as path:
+        upload(path, step.pool, step.name, connection, step.capacity, source if plain else None)
+    name, pool = step.name, step.pool.name
+    if step.pool.kind != BLOCK and step.capacity > connection.volume_header(pool, name).capacity:
+        connection.resize_volume(pool, name, step.capacity)
+
+
+def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: int = 0, source=None) -> None:
+    """Make a volume with a file's content; with `source`, that is the file, and verified while it is read."""
+    with opened(path, "the file") as reader:
+        size = os.fstat(reader.fileno()).st_size
+        # Of a file, all that is behind its content would be content too.
+        capacity = max(capacity, size) if pool.kind == BLOCK else size
+        connection.delete_volume(pool.name, name)
+        connection.create_volume(pool.name, name, "raw", capacity, sparse=pool.kind != BLOCK)
+        with UploadWriter(connection, pool.name, name) as writer:
+            found = pour(reader, writer, _kinds(source) if source else (), name, writer.capacity, unpack=False)
+            if source:
+                _verify(found.digests, source)
+            writer.commit()
+    connection.refresh_pool(pool.name)
+
+
+@contextmanager
+def _whole_file(step: FillVolume, access: Access, plain: bool):
+    """Give a file of this machine with the content that the volume is to have, in its format."""
+    if plain:
+        check_content(_header_of(step.source.path), step.source_format, step.source.label)
+        yield step.source.path
+        return
+    with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+        path = os.path.join(folder, "content")
+        with files.writing(path):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, files.PRIVATE))
+            _bring(step.source, step.source_format, path, access)
+            if step.format != step.source_format:
+                _convert(path, step.source_format, step.format)
+            yield path

@@ -1,0 +1,65 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are fetched before they can be planned with: nobody has told their SHA-256, which names their volumes.
+
+They lie hidden in the pool's folder, or in the user's cache where the pool is elsewhere, under names that tell what
+they are: `.fetch-KEY.part` while they come, `.fetch-KEY-SHA256.part` until they are brought. KEY stands for the URL and
+the version of the file that the server tells.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from typing import Optional
+
+from .._core.errors import ImageError
+from .._core.volume import STREAMED, Pool, Source
+from .client import Access
+from .fetch import download
+from .files import PRIVATE, held, remove, settle, writing
+from .pump import FileWriter, pour
+from .source import compare
+from .url import shown
+
+CACHE = "~/.cache/virt.image"
+
+
+def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[str, str]]:
+    """Return path and SHA-256 of a file that was fetched already, or None."""
+    head = os.path.join(_folder(pool), f".fetch-{_key(url, stamp)}-")
+    for path in sorted(glob.glob(f"{glob.escape(head)}*.part")):
+        digest = path[len(head) : -len(".part")]
+        if len(digest) == 64:
+            return path, digest
+    return None
+
+
+def spool(source: Source, pool: Pool, access: Access) -> None:
+    """Fetch a file whose digest is not known; raise ImageError. A transfer that broke is taken up by the next run."""
+    folder = _folder(pool)
+    if pool.kind in STREAMED:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    kinds = {"sha256", *dict(source.checksums)}
+    key = os.path.join(folder, f".fetch-{_key(source.path, source.stamp)}")
+    part = f"{key}.part"
+    with writing(part), held(part, resume=bool(source.stamp)):
+        have = os.path.getsize(part)
+        with download(source.path, access, source.label, have, source.stamp) as reader, open(part, "r+b", 0) as file:
+            found = pour(reader, FileWriter(file.fileno()), kinds, source.label, have=reader.offset, unpack=False)
+        try:
+            compare(found.digests, dict(source.checksums), source.label, shown(source.path))
+        except ImageError:
+            remove(part)
+            raise
+        settle(part, f"{key}-{found.digests['sha256']}.part", PRIVATE)
+
+
+def _folder(pool: Pool) -> str:
+    return os.path.expanduser(CACHE) if pool.kind in STREAMED else pool.path
+
+
+def _key(url: str, stamp: Optional[str]) -> str:
+    return hashlib.sha256(f"{url}\n{stamp or ''}".encode("utf-8", "surrogateescape")).hexdigest()[:32]

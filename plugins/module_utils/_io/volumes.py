@@ -1,0 +1,125 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at pools and their volumes: files of this machine as files, others through libvirt."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Optional
+
+from .._core.errors import ImageError
+from .._core.guest import NO_POOL
+from .._core.header import HEADER_BYTES, Header, read_header
+from .._core.record import RecordedDisk
+from .._core.volume import BLOCK, PLAIN, REMOTE, STREAMED, Found, Pool, base_format, base_name
+from .connection import Connection
+from .source import opened
+from .streams import is_begun
+
+# The types whose volumes are files in a folder, and those whose volumes are block devices.
+FOLDER_POOLS = ("dir", "fs", "netfs")
+BLOCK_POOLS = ("logical", "zfs")
+
+
+class Volumes:
+    """The pools that a call needs, and their volumes; each is looked at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.pool = lru_cache(maxsize=None)(self._pool)
+        self._listed = lru_cache(maxsize=None)(connection.volume_names)
+        self._seen: dict[tuple, Found] = {}
+
+    def _pool(self, name: str) -> Pool:
+        tree = self.connection.pool_tree(name)
+        type, path = tree.get("type"), tree.findtext("target/path")
+        if type not in (*FOLDER_POOLS, *BLOCK_POOLS):
+            known = ", ".join((*FOLDER_POOLS, *BLOCK_POOLS))
+            raise ImageError(f"pool {name} is of type {type}; volumes are made in pools of type {known}")
+        if type in FOLDER_POOLS and self.connection.is_local:
+            room = _room(path, f"pool {name}")
+            self.connection.locks.use(path)
+            return Pool(name, path, room)
+        return Pool(name, path, int(tree.findtext("available") or 0), BLOCK if type in BLOCK_POOLS else REMOTE)
+
+    def place(self, name: str, folder: Optional[str]) -> Pool:
+        """Return the pool of that name, or the folder that stands for none."""
+        if name != NO_POOL:
+            return self.pool(name)
+        if not self.connection.is_local:
+            raise ImageError(
+                f"pool: {NO_POOL} is a folder of the machine where the module runs, and {self.connection.uri} is on "
+                "another machine; name a pool there"
+            )
+        room = _room(folder, f"pool: {NO_POOL}")
+        self.connection.locks.use(folder)
+        return Pool(name, os.path.normpath(folder), room, PLAIN)
+
+    def look(self, pool: Pool, name: str, format: str, ours: bool = False) -> Found:
+        """Return a volume as it is; `ours`: a guest's record has it, so that it was filled to its end."""
+        key = (pool, name, format, ours)
+        if key not in self._seen:
+            self._seen[key] = self._look(pool, name, format, ours)
+        return self._seen[key]
+
+    def has_base(self, pool: Pool, digest: Optional[str], format: str) -> bool:
+        return bool(digest) and self.base(pool, digest, format).header is not None
+
+    def base(self, pool: Pool, digest: str, format: str) -> Found:
+        """Return the base volume that holds a file with this SHA-256, delivered in that format."""
+        return self.look(pool, base_name(digest, format), base_format(format))
+
+    def _look(self, pool: Pool, name: str, format: str, ours: bool) -> Found:
+        if pool.kind not in STREAMED:
+            listed = pool.kind != PLAIN and name in self._listed(pool.name)
+            return Found(file_header(f"{pool.path}/{name}", format), listed)
+        if name not in self._listed(pool.name):
+            return Found(None, False)
+        if not ours and is_begun(self.connection, pool.name, name):
+            return Found(None, True)
+        return Found(self.connection.volume_header(pool.name, name), True)
+
+    def left(self, disk: RecordedDisk, disks: tuple) -> tuple[Optional[Pool], Found]:
+        """Return what is left of a recorded volume; `disks` are the paths that its domain has as disks."""
+        if disk.pool == NO_POOL:
+            # A record is text that others can write: what it names must be the guest's.
+            pool = Pool(NO_POOL, os.path.dirname(disk.path), 0, PLAIN) if disk.path in disks else None
+            return pool, Found(_any(disk.path), False)
+        try:
+            pool = self.pool(disk.pool)
+            listed = disk.volume in self._listed(disk.pool)
+        except ImageError:
+            # A pool that is gone lists nothing; that alone is no reason to keep its guests.
+            return None, Found(_any(disk.path) if self.connection.is_local else None, False)
+        if pool.kind in STREAMED:
+            return pool, Found(Header("raw", 0) if listed else None, listed)
+        return pool, Found(_any(disk.path), listed)
+
+
+def _any(path: str) -> Optional[Header]:
+    return Header("raw", 0) if os.path.lexists(path) else None
+
+
+def _room(path: str, what: str) -> int:
+    try:
+        room = os.statvfs(path)
+    except OSError as error:
+        raise ImageError(f"cannot look at the folder {path} of {what}: {error.strerror}") from None
+    return room.f_bavail * room.f_frsize
+
+
+def file_header(path: str, format: str) -> Optional[Header]:
+    """Return the header of a volume's file that has that format, or None where there is none.
+
+    The bytes of a raw disk are its guest's, who can write any header there: they are not read.
+    """
+    try:
+        with opened(path, "the volume") as file:
+            size = os.fstat(file.fileno()).st_size
+            return read_header(file.read(HEADER_BYTES), size, path) if format == "qcow2" else Header(format, size)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ImageError(f"cannot read the volume: {error.strerror}", path) from None
