@@ -34,14 +34,14 @@ def mac(address):
         ),
         (
             [sighting("a", free=49 * MIB)],
-            ["pool default has 49 MiB free, and the images need 50 MiB; make room in /pool, or choose another pool"],
+            ["pool default has 49 MiB free, and the volumes need 50 MiB; make room in /pool, or choose another pool"],
         ),
         ([sighting("a", free=50 * MIB), sighting("b", free=50 * MIB)], []),
         ([sighting("a", free=50 * MIB), sighting("b", free=50 * MIB, origin="other.xml")], []),
         ([sighting("a", free=0, files=files_of("a"), live=made("a"))], []),
         (
             [sighting("a", free=99 * MIB, clone="full")],
-            ["pool default has 99 MiB free, and the images need 100 MiB; make room in /pool, or choose another pool"],
+            ["pool default has 99 MiB free, and the volumes need 100 MiB; make room in /pool, or choose another pool"],
         ),
     ],
     ids=[

@@ -17,6 +17,7 @@ from .match import Verdict, choose
 from .offer import offered_to
 from .record import Record, read_record
 from .seed import SEED
+from .seeding import plan_old_seeds
 from .steps import (
     CopyVolume,
     CreateSeed,
@@ -30,7 +31,7 @@ from .steps import (
     UndefineDomain,
     WaitForGuest,
 )
-from .storage import assume_storage, plan_old_seeds, plan_removal, plan_storage
+from .storage import assume_storage, plan_removal, plan_storage
 from .units import show_size
 from .volume import StoragePlan, Volume, World
 

@@ -13,8 +13,8 @@ from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
 from .record import Record
-from .seed import SEED, SEED_NAME, seed_digest, seed_files, seed_name
-from .steps import CopyVolume, CreateSeed, CreateVolume, DeleteVolume, FillVolume, GrowVolume, ImportBase
+from .seeding import plan_seed, seed_volume
+from .steps import CopyVolume, CreateVolume, DeleteVolume, FillVolume, GrowVolume, ImportBase
 from .units import MIB, show_size
 from .volume import (
     BLOCK,
@@ -66,37 +66,11 @@ def plan_storage(
     boot_files, more = _plan_boot_files(guest, world)
     steps.extend(more)
     if guest.seed:
-        volume, more = _plan_seed(name, guest, world)
+        volume, more = plan_seed(name, guest.seed, world.pools[guest.pool], world)
         volumes.append(volume)
         steps.extend(more)
     problems.raise_any()
     return StoragePlan(tuple(volumes), tuple(steps), boot_files)
-
-
-def _plan_seed(name: str, guest: Guest, world: World) -> tuple[Volume, list]:
-    """Return the volume with what cloud-init is to find, and the step that makes it."""
-    pool, files = world.pools[guest.pool], seed_files(guest.seed, name)
-    if pool.kind == BLOCK:
-        raise ImageError(
-            f"seed is a file, and {pool} holds block devices; name a pool of files as the guest's pool, and {pool} for its "
-            "disks"
-        )
-    digest = seed_digest(files)
-    step = CreateSeed(pool, seed_name(name, digest), files)
-    layers = (Layer(step.path, "raw"),)
-    volume = Volume(SEED, "scratch", pool.name, step.name, step.path, "raw", 0, layers, False, digest, None, pool.kind)
-    return volume, ([] if world.file(step.path).header else [step])
-
-
-def plan_old_seeds(record: Optional[Record], volumes: tuple[Volume, ...], used: set, pools: dict[str, Pool]) -> tuple:
-    """Return the recorded seeds that a guest still runs with (`used` are its paths), and the steps that delete others."""
-    now = {volume.path for volume in volumes}
-    old = [disk for disk in (record.disks if record else ()) if disk.id == SEED and disk.path not in now]
-    gone = [disk for disk in old if disk.path not in used and disk.pool in pools]
-    steps = [DeleteVolume(pools[disk.pool], disk.volume) for disk in gone]
-    # A record is text that others can write.
-    steps = [step for step, disk in zip(steps, gone) if step.path == disk.path and SEED_NAME.search(step.name)]
-    return tuple(disk for disk in old if disk not in gone), tuple(steps)
 
 
 def _check_options(image: Image, boot: Boot, guest: Guest) -> None:
@@ -372,6 +346,8 @@ def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: st
         layers = (Layer(path, format), *below)
         capacity = (disk.size_mib or 0) * MIB
         volumes.append(Volume(disk.id, disk.use, guest.pool, own, path, format, capacity, layers, shared, digest))
+    if guest.seed:
+        volumes.append(seed_volume(name, guest.seed, Pool(guest.pool, folder, 0)))
     files = {tag: f"{folder}/{getattr(boot, tag)}" for tag in BOOT_FILES if getattr(boot, tag)}
     return StoragePlan(tuple(volumes), (), files)
 

@@ -44,7 +44,7 @@ STAMP = re.compile(rf"{STRONG.pattern}|{DATE.pattern} [0-9]{{1,18}}")
 # Web servers often tell that such a file is "encoded"; it is meant as it is.
 ENDINGS = {"gzip": (".gz", ".tgz"), "bzip2": (".bz2",), "xz": (".xz",), "zstd": (".zst",), "compress": (".Z",)}
 MOVED, GONE, BUSY, NO_SUCH_RANGE = (301, 302, 303, 307, 308), (404, 410), (408, 429, 500, 502, 503, 504), 416
-HINTS = {401: "; give the username and password that it wants", 407: "; give the login in the proxy's URL"}
+HINTS = {401: "; give username and password in the option fetch", 407: "; give the login in the proxy's URL"}
 # When to ask again: never; when a transfer was under way (the server may be starting again); at the first request too.
 NEVER, UNDER_WAY, ALWAYS = range(3)
 # The first row whose class fits. None of them shows what we sent, such as headers.
@@ -203,23 +203,23 @@ class Client:
         )
         return ImageError(f"cannot fetch {self.what}: {shown(self.url)}: {moved}{failure.text}{through}")
 
-    def ask_patiently(self, headers: dict[str, str], method: str = "GET") -> Answer:
+    def ask_patiently(self, headers: dict[str, str]) -> Answer:
         """As ask, but a server that is busy or hangs up is asked again."""
         for tries in range(self.access.retries):
             try:
-                return self.ask(headers, method)
+                return self.ask(headers)
             except Failure as failure:
                 if failure.again != ALWAYS:
                     raise
             pause(tries)
-        return self.ask(headers, method)
+        return self.ask(headers)
 
-    def ask(self, headers: dict[str, str], method: str = "GET", place: Optional[str] = None) -> Answer:
+    def ask(self, headers: dict[str, str], place: Optional[str] = None) -> Answer:
         """Return the answer, after redirects; raise Failure where there is none, or none of use."""
         places = [place or self.url]
         while len(places) <= REDIRECTS + 1:
             try:
-                response = self._open(headers, method, places[-1])
+                response = self._open(headers, places[-1])
             except HTTPError as error:
                 places.append(_moved(places[-1], error))
                 continue
@@ -230,14 +230,14 @@ class Client:
                 raise
         raise Failure(f"it is redirected more than {REDIRECTS} times", places[0])
 
-    def _open(self, headers: dict[str, str], method: str, place: str):
+    def _open(self, headers: dict[str, str], place: str):
         access = self.access
         # What the user gave may be a token under any name: another host gets none of it.
         own = origin(place) == origin(self.url)
         given = {name: str(value) for name, value in access.headers.items() if own and name.lower() not in OURS}
         try:
             return self._request.open(
-                method,
+                "GET",
                 place,
                 headers={**given, "Accept-Encoding": "identity", **headers},
                 url_username=access.username if own else None,

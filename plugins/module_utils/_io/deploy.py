@@ -12,7 +12,7 @@ from .._core.guest import parse_guest
 from .._core.names import name_mistake
 from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes
 from .._core.record import read_record
-from .._core.seed import seed_digest, seed_files, seed_name
+from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume, FillVolume, ImportBase
 from .._core.volume import REMOVED_USES, Found, pool_of, volume_names
 from .connection import Connection
@@ -105,8 +105,8 @@ def _removal(sighting: Sighting, remove: str) -> Plan:
         if disk.format != "iso" and disk.use in REMOVED_USES[remove]
     ]
     if sighting.guest.seed:
-        seed = seed_name(sighting.name, seed_digest(seed_files(sighting.guest.seed, sighting.name)))
-        steps.append(DeleteVolume(pools[sighting.guest.pool], seed))
+        pool = pools[sighting.guest.pool]
+        steps.append(DeleteVolume(pool, seed_volume(sighting.name, sighting.guest.seed, pool).name))
     steps = [step for step in steps if sighting.world.file(step.path) != Found(None, False)]
     claims.refuse_taken(sighting.name, [step.path for step in steps], sighting.taken)
     return Plan(name=sighting.name, steps=tuple(steps), was="present")

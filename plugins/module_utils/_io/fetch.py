@@ -6,37 +6,15 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import Optional
 
 from .._core.errors import ImageError
 from .client import GONE, NEVER, NO_SUCH_RANGE, STAMP, Access, Answer, Client, Failure, pause, range_of
-from .url import check_url, is_url, join, shown
-
-__all__ = [
-    "Access",
-    "Download",
-    "Facts",
-    "check_url",
-    "download",
-    "is_url",
-    "join",
-    "look",
-    "read_whole",
-    "shown",
-]
+from .url import shown
 
 CHANGED = "the file changed on the server while it was read; run again"
 OTHER_PART = "the server sends another part of the file than it was asked for"
 LOST = "the transfer broke, and the server neither goes on where it did nor tells whether the file is still the same"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a server tells of a file: its length in bytes, and what tells the same content again; None: it does not."""
-
-    size: Optional[int]
-    stamp: Optional[str]
 
 
 class Download(io.RawIOBase):
@@ -201,22 +179,3 @@ def read_whole(url: str, access: Access, what: str, most: int) -> Optional[bytes
     if len(content) > most:
         raise ImageError(f"cannot fetch {what}: {shown(url)}: it has more than {most} bytes, which is too much for it")
     return content
-
-
-def look(url: str, access: Access, what: str) -> Optional[Facts]:
-    """Return what the server tells of a file, or None where it does not have it; raise ImageError."""
-    client = Client(url, access, what)
-    # Signed URLs are often good for GET only, and some servers tell no length to HEAD.
-    for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
-        try:
-            answer = client.ask_patiently(headers, method)
-        except Failure as failure:
-            if failure.status in GONE:
-                return None
-            if method == "GET" or failure.status is None:
-                raise client.error(failure) from None
-            continue
-        answer.close()
-        if answer.size is not None:
-            break
-    return Facts(answer.size, answer.stamp)

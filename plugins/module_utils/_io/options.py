@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .._core import guest, seed
+from .._core.errors import ImageError
 from .._core.trust import Signature
 from .client import Access
 
@@ -202,7 +203,10 @@ GUEST_INFO = {**URI, "names": {"type": "list", "elements": "str"}, "all": {"type
 
 
 def parse_access(told: Optional[dict]) -> Access:
-    """Return how servers are asked, from the option fetch."""
+    """Return how servers are asked, from the option fetch; raise ImageError for what makes no sense."""
     given = {key: value for key, value in (told or {}).items() if value is not None}
     headers = {str(name): str(value) for name, value in given.pop("headers", {}).items()}
+    for key, least in (("timeout", 1), ("retries", 0)):
+        if given.get(key, least) < least:
+            raise ImageError(f"fetch: {key} is {given[key]}; it is at least {least}")
     return Access(headers=headers, **given)

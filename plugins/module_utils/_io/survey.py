@@ -20,7 +20,7 @@ from .._core.match import Verdict, choose
 from .._core.offer import depends_on_offer
 from .._core.pipeline import Live, Sighting, keep_machine
 from .._core.record import Record, RecordedDisk, read_record
-from .._core.seed import seed_digest, seed_files, seed_name
+from .._core.seeding import seed_volume
 from .._core.volume import (
     BOOT_FILES,
     STREAMED,
@@ -127,8 +127,8 @@ class Survey:
                 if source is None:
                     raise ImageError(f"<{tag}> {file} is not there", self.images.folder(guest).path)
         if guest.seed:
-            pool, own = pools[guest.pool], seed_name(name, seed_digest(seed_files(guest.seed, name)))
-            world.found[f"{pool.path}/{own}"] = self.volumes.look(pool, own, "raw")
+            seed = seed_volume(name, guest.seed, pools[guest.pool])
+            world.found[seed.path] = self.volumes.look(pools[guest.pool], seed.name, "raw")
         return world
 
     def _look_at(self, disk: Disk, own: str, guest: Guest, world: World, recorded: Optional[RecordedDisk]) -> None:

@@ -40,7 +40,7 @@ def url_mistake(url: str) -> Optional[str]:
     if scheme.lower() not in PORTS or not mark:
         return "is no http or https URL; no other kind is fetched"
     if "@" in authority or ("@" in rest and not host):
-        return "has a login in it, which would end up in logs; give it as username and password"
+        return "has a login in it, which would end up in logs; give it as username and password of the option fetch"
     if text_mistake(url) or " " in url:
         return "holds a space or a character that cannot be printed; in a URL a space is %20"
     if not host or int(host[3] or 0) > 0xFFFF:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Overlays that are to stand alone: the domain first, then the volume; refused where the guest would not stand it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.flatten import plan_flattening
+from ansible_collections.virt.image.plugins.module_utils._core.header import Header
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Plan, plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.steps import DefineDomain, FlattenVolume
+from ansible_collections.virt.image.plugins.module_utils._core.volume import REMOTE, Found, Pool
+from ansible_collections.virt.image.tests.unit.sightings import BASE, files_of, made, sighting
+from ansible_collections.virt.image.tests.unit.support import message
+
+ROOT = "/pool/web1-root.qcow2"
+POOLS = {"default": Pool("default", "/pool", 2**40)}
+
+
+def volumes():
+    return plan_guest(sighting(live=made(), files=files_of("web1"))).volumes
+
+
+def flattened(live, pools=None):
+    return plan_flattening(Plan("web1", volumes=volumes()), pools or POOLS, live)
+
+
+def chains(text):
+    return xml.parse(text, "domain").findall("devices/disk/backingStore")
+
+
+@pytest.mark.parametrize("state, domain", [("shutoff", None), ("running", "web1"), ("paused", "web1")])
+def test_the_domain_comes_first(state, domain):
+    live = made(state=state)
+    assert chains(live.xml)
+    define, flatten = flattened(live).steps
+    assert isinstance(define, DefineDomain) and not chains(define.xml)
+    assert (flatten.path, flatten.domain) == (ROOT, domain)
+    assert [layer.path for layer in flatten.layers] == [ROOT, BASE]
+
+
+def test_without_a_domain():
+    assert [type(step) for step in flattened(None).steps] == [FlattenVolume]
+
+
+def test_a_domain_that_has_no_chain_any_more():
+    live = made()
+    define = flattened(live).steps[0]
+    assert [type(step) for step in flattened(replace(live, xml=define.xml)).steps] == [FlattenVolume]
+
+
+def test_nothing_to_flatten():
+    plan = Plan("web1", volumes=tuple(volume for volume in volumes() if len(volume.layers) == 1))
+    assert plan_flattening(plan, POOLS, made()) == plan
+
+
+def test_a_flattened_guest_is_as_it_should_be():
+    """What `guests` finds afterwards is what it wants."""
+    live = made()
+    live = replace(live, xml=flattened(live).steps[0].xml)
+    found = sighting(live=live, files=files_of("web1"))
+    found.world.found[ROOT] = Found(Header("qcow2", 100 * 2**20), True)
+    assert plan_guest(found).steps == ()
+
+
+@pytest.mark.parametrize(
+    "live, pools, words",
+    [
+        (replace(made(), saved=True), POOLS, "has a saved state (virsh managedsave), which needs /pool/web1-root.qcow2"),
+        (
+            replace(made(), xml=made().xml.replace(f'<source file="{ROOT}"', '<source file="/pool/web1.snap"')),
+            POOLS,
+            "volume /pool/web1-root.qcow2 is not what the guest has as its disk any more",
+        ),
+        (
+            made(),
+            {"default": Pool("default", "/pool", 0, REMOTE)},
+            "volume /pool/web1-root.qcow2 is on another machine; start the guest, or flatten it there",
+        ),
+    ],
+)
+def test_what_is_refused(live, pools, words):
+    assert message(flattened, live, pools).startswith(words)
