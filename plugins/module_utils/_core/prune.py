@@ -220,9 +220,7 @@ def _filenames(text: str) -> list[str]:
             todo += plain
         elif isinstance(plain, dict):
             todo += [value for value in plain.values() if isinstance(value, (dict, list))]
-            names += [
-                value for key, value in plain.items() if key.endswith("filename") and isinstance(value, str)
-            ]
+            names += [value for key, value in plain.items() if key.endswith("filename") and isinstance(value, str)]
     return names
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Optional
 
 from .._core import xml
@@ -19,7 +17,7 @@ from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
 from .signature import SUFFIXES, Keys, verify
-from .unpack import packing_of, unpacked
+from .unpack import content_head
 
 CHUNK = 1024 * 1024
 SIGNATURE_BYTES = 64 * 1024
@@ -186,32 +184,12 @@ def trusted(data: bytes, trust: Trust, folder) -> bytes:
 
 def look_into(reader, size: int, where: str, unpack: bool = True) -> tuple[Header, Optional[str]]:
     """Return the header of a file's content, and how the file is compressed; `size` is the file's own."""
-    head = _read(reader, HEADER_BYTES)
-    packing = packing_of(head) if unpack else None
+    head, packing = content_head(reader, HEADER_BYTES, where) if unpack else (reader.read(HEADER_BYTES), None)
+    header = read_header(head, size, where)
     if not packing:
-        return read_header(head, size, where), None
-    blocks = chain([head], iter(lambda: reader.read(HEADER_BYTES), b""))
-    with closing(unpacked(packing, blocks, where)) as content:
-        header = read_header(_gathered(content, HEADER_BYTES), size, where)
+        return header, None
     # Of what has no header of its own, only unpacking all of it tells the size.
     return (replace(header, capacity=0) if header.format in ("raw", "iso") else header), packing
-
-
-def _read(reader, length: int) -> bytes:
-    """Return the first bytes of a reader that may give them piece by piece."""
-    data = b""
-    while len(data) < length and (more := reader.read(length - len(data))):
-        data += more
-    return data
-
-
-def _gathered(blocks, length: int) -> bytes:
-    data = b""
-    for block in blocks:
-        data += block
-        if len(data) >= length:
-            break
-    return data[:length]
 
 
 def compare(found: dict[str, str], checksums: dict[str, str], label: str, where: Optional[str]) -> None:
