@@ -90,6 +90,12 @@ class Plan:
     was: str = "absent"
     state: str = "absent"
     restart_required: bool = False
+    # What it is the plan of, where that is no guest.
+    of: Optional[str] = None
+
+    @property
+    def subject(self) -> str:
+        return self.of or f"guest {self.name}"
 
 
 def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> list[Plan]:

@@ -18,6 +18,7 @@ from .._core.volume import REMOVED_USES, Found, pool_of, volume_names
 from .connection import Connection
 from .module import Outcome, describe, describe_volume
 from .options import parse_access
+from .prune import pruned
 from .survey import Survey
 
 
@@ -47,7 +48,9 @@ def guests(params: dict, connection: Connection) -> Outcome:
 
 
 def storage(params: dict, connection: Connection) -> Outcome:
-    """Plan the volumes of one guest, as they are planned for the whole guest."""
+    """Plan the volumes of one guest, as they are planned for the whole guest, or what is to be pruned."""
+    if params["state"] == "pruned":
+        return pruned(params, connection)
     options = {key: value for key, value in params.items() if key not in ("uri", "state", "flatten", "fetch")}
     access = parse_access(params["fetch"])
     survey = Survey(connection, access=access)

@@ -98,7 +98,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
         result["diff"] = [diff_of(one.plan) for one in done if one.steps]
-    failed = [f"guest {one.plan.name}: {one.error}" for one in done if one.error]
+    failed = [f"{one.plan.subject}: {one.error}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)

@@ -71,7 +71,7 @@ def pruned(params: dict, connection: Connection) -> Outcome:
     look = Look(connection, pool, pools)
     look.at_all()
     pruning = plan_prune(pool, look.candidates, look.uses)
-    plan = Plan(name=str(pool), steps=pruning.steps, was="present", state="pruned")
+    plan = Plan(name=str(pool), steps=pruning.steps, was="present", state="pruned", of=str(pool))
 
     def report(done: list) -> dict:
         gone = [step.name for step in done[0].steps]
