@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         for image, outside in dict.fromkeys((guest["image"], _outside(guest)) for guest in wanted):
             asking = [guest for guest in wanted if (guest["image"], _outside(guest)) == (image, outside)]
             try:
-                trusts = [parse_trust(Asker(guest, f"guest {guest.get('name', image)}")) for guest in asking]
+                trusts = [self._trust(guest, f"guest {guest.get('name', image)}") for guest in asking]
                 # A copy: what is brought for one item of a loop is gone when the next one runs, in the same process.
                 read = deepcopy(_read(self._find(image), outside, _Trusts(trusts)))
                 deliveries.append({"image": image, "outside": outside, **read})
@@ -69,13 +70,22 @@ class ActionModule(ActionBase):
         problems.raise_any()
         return deliveries
 
-    def _find(self, image: str) -> str:
-        """Return the path of a descriptor, looked for where the task's other files are."""
+    def _trust(self, guest: dict, where: str):
+        """Return what a guest's options say of its image's files, with keys that are on the control node."""
+        asker = Asker(guest, where)
+        trust = parse_trust(asker)
+        asker.problems.raise_any()
+        signature = trust.signature
+        keys = {key: self._find(path) for key in ("keyring", "allowed_signers") if (path := getattr(signature, key))}
+        return replace(trust, signature=replace(signature, **keys))
+
+    def _find(self, path: str) -> str:
+        """Return the path of a file, looked for where the task's other files are."""
         try:
-            return self._find_needle("files", os.path.expanduser(image))
+            return self._find_needle("files", os.path.expanduser(path))
         except AnsibleError:
             raise ImageError(
-                "is not on the control node; relative paths begin at the playbook, or its folder files/", image
+                "is not on the control node; relative paths begin at the playbook, or its folder files/", path
             ) from None
 
     def _bring(self, missing: list, deliveries: list) -> None:

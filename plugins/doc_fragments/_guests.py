@@ -52,7 +52,9 @@ options:
       signature:
         description:
           - Whose detached signature over the descriptor is taken. The checksums in it then cover the disks.
-          - Without O(guests[].signature.keyring) or O(guests[].signature.allowed_signers) nothing is verified.
+          - One of O(guests[].signature.keyring) and O(guests[].signature.allowed_signers) is needed.
+          - A signature that is there must be right. That there is none is accepted, unless O(guests[].signature.file) or
+            O(guests[].require_signature) says otherwise.
         type: dict
         suboptions:
           file:

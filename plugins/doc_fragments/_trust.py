@@ -26,7 +26,9 @@ options:
   signature:
     description:
       - Whose detached signature over the descriptor is taken. The checksums in it then cover the disks.
-      - Without O(signature.keyring) or O(signature.allowed_signers) nothing is verified.
+      - One of O(signature.keyring) and O(signature.allowed_signers) is needed.
+      - A signature that is there must be right. That there is none is accepted, unless O(signature.file) or
+        O(require_signature) says otherwise.
     type: dict
     suboptions:
       file:

@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Brings the disks of an image into a pool, and makes the volumes of one guest from them.
   - A system disk enters a pool once, as a base volume named by its SHA-256. User and scratch disks that the image does not
-    contain are made empty. A volume that exists is never overwritten or resized.
+    contain are made empty. A volume that exists is never overwritten or made smaller.
   - Or prunes a pool (O(state=pruned)), which removes the base volumes that nothing needs any more.
 author:
   - virt.image contributors (!UNKNOWN)

@@ -5,8 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core.trust import Signature, Trust, warning_of
-from ansible_collections.virt.image.tests.unit.support import guest, message
+from ansible_collections.virt.image.plugins.module_utils._core.trust import (
+    Signature,
+    Trust,
+    refuse_unknown_files,
+    warning_of,
+)
+from ansible_collections.virt.image.tests.unit.support import guest, image, message
 
 SHA256, SHA512, MD5, SHA1 = "a" * 64, "b" * 128, "c" * 32, "d" * 40
 SIGNED = {"require_signature": True, "signature": {"keyring": "/keys.gpg"}}
@@ -70,3 +75,12 @@ def test_keys(keys):
     trust = guest(signature=keys).trust
     assert trust.signature == Signature(**keys)
     assert trust.signature.has_keys
+
+
+def test_a_checksum_of_no_file():
+    made = image(disks='<disk file="root.raw"/>', drives='<drive disk="root.raw"/>')
+    for file in ("root.raw", "image.xml"):
+        refuse_unknown_files(Trust({file: {"sha256": SHA256}}), made, "image.xml")
+    assert message(refuse_unknown_files, Trust({"rot.raw": {"sha256": SHA256}}), made, "image.xml") == (
+        "checksum: rot.raw is no file of image web; it has image.xml, root.raw"
+    )

@@ -10,7 +10,7 @@ from typing import Optional
 
 from .asker import Asker
 from .errors import ImageError
-from .image import checksum_mistake
+from .image import Image, checksum_mistake
 
 OPTIONS = ("checksum", "require_checksum", "signature", "require_signature")
 # Others can make a file to these: https://www.rfc-editor.org/rfc/rfc6151, https://shattered.io
@@ -70,6 +70,15 @@ class Trust:
         return known
 
 
+def refuse_unknown_files(trust: Trust, image: Image, descriptor: str) -> None:
+    """Refuse checksums of files that the image does not name; `descriptor` is its own file's name."""
+    boots = [file for boot in image.boots for file in (boot.kernel, boot.initrd) if file]
+    known = [*dict.fromkeys((descriptor, *(disk.file for disk in image.disks if disk.file), *boots))]
+    unknown = [file for file in trust.checksum if file not in known]
+    if unknown:
+        raise ImageError(f"checksum: {', '.join(unknown)} is no file of image {image.name}; it has {', '.join(known)}")
+
+
 def warning_of(file: str, checksums: dict[str, str]) -> Optional[str]:
     """Return what is to be said where a file is verified by weak checksums only, or None."""
     if not checksums or set(checksums) - set(WEAK):
@@ -85,10 +94,9 @@ def parse_trust(asker: Asker) -> Trust:
         signature=asker.part("signature", _signature),
         require_signature=bool(asker.flag("require_signature")),
     )
-    if trust.require_signature and not trust.signature.has_keys:
-        asker.wrong(
-            "require_signature needs keys to verify with: signature.keyring (OpenPGP) or signature.allowed_signers (SSH)"
-        )
+    named = trust.signature != Signature() or trust.require_signature
+    if named and not trust.signature.has_keys:
+        asker.wrong("a signature needs keys to verify it: signature.keyring (OpenPGP) or signature.allowed_signers (SSH)")
     return trust
 
 

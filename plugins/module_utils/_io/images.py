@@ -12,7 +12,7 @@ from .._core.guest import Guest
 from .._core.header import Header
 from .._core.image import Image, parse_image
 from .._core.record import RecordedDisk
-from .._core.trust import warning_of
+from .._core.trust import refuse_unknown_files, warning_of
 from .._core.volume import Pool, Source
 from .client import Access
 from .site import Site
@@ -62,6 +62,7 @@ class Images:
             if trust == guest.trust:
                 return image
         image = parse_image(folder.descriptor(guest.trust), folder.path, outside=guest.allow_outside_files)
+        refuse_unknown_files(guest.trust, image, folder.where)
         self._images[key].append((guest.trust, image))
         return image
 
