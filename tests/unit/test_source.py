@@ -18,7 +18,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.image import pars
 from ansible_collections.virt.image.plugins.module_utils._core.trust import Trust
 from ansible_collections.virt.image.plugins.module_utils._io import source
 from ansible_collections.virt.image.plugins.module_utils._io.source import Delivery, Folder, stamp_of
-from ansible_collections.virt.image.tests.unit.support import image, message
+from ansible_collections.virt.image.tests.unit.support import message
 
 DOMAIN = '<domain><boot type="hvm"><guest><arch>i686</arch></guest></boot></domain>'
 TEXT = f'<?xml version="1.0" encoding="{{}}"?><image><name>Büro</name>{DOMAIN}</image>'
@@ -176,7 +176,6 @@ def test_a_delivered_descriptor_is_the_one_that_was_read(tmp_path, encoding):
     (tmp_path / "image.xml").write_bytes(TEXT.format(encoding).encode(encoding))
     told = action._read(str(tmp_path / "image.xml"), False, action._Trusts([Trust()]))  # pylint: disable=protected-access
     assert parse_image(Delivery(told).descriptor()).name == "Büro"
-
 
 
 def test_a_descriptor_that_is_too_long_is_refused_not_cut(folder):

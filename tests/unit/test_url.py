@@ -9,6 +9,7 @@ from ansible_collections.virt.image.plugins.module_utils._io.url import check_ur
 from ansible_collections.virt.image.plugins.module_utils._io.url import shown as url_shown
 from ansible_collections.virt.image.tests.unit.support import message
 
+
 @pytest.mark.parametrize(
     ("text", "is_one"),
     [

@@ -57,7 +57,7 @@ class Download(io.RawIOBase):
 
     def _piece(self, most: int) -> bytes:
         """Return some of the next bytes, none at the end."""
-        if self.closed:
+        if self.closed:  # pylint: disable=using-constant-test  # a property, of a class in C
             raise ValueError("I/O operation on a closed download")
         while self._answer.position != self.size:
             try:

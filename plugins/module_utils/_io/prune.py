@@ -146,7 +146,8 @@ class Look:
         self._problems.raise_any()
 
     def _is_same(self, one: str, other: str) -> bool:
-        return one == other or None is not self._identity(one) == self._identity(other)
+        identity = self._identity(one)
+        return one == other or (identity is not None and identity == self._identity(other))
 
     def _identity(self, path: str) -> Optional[tuple]:
         """Return what is the same for all paths of one file, through links and mounts; None for what is not here."""

@@ -16,11 +16,10 @@ from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
-from .signature import SUFFIXES, Keys, verify
+from .signature import MAX_SIGNATURE, SUFFIXES, Keys, verify
 from .unpack import content_head
 
 CHUNK = 1024 * 1024
-SIGNATURE_BYTES = 64 * 1024
 # Where the system has O_PATH, a folder that may be searched need not be readable.
 FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
@@ -172,7 +171,7 @@ def trusted(data: bytes, trust: Trust, folder) -> bytes:
         return data
     names = [signature.file] if signature.file else [folder.where + suffix for suffix in SUFFIXES]
     for name in names:
-        found = folder.beside(name, SIGNATURE_BYTES)
+        found = folder.beside(name, MAX_SIGNATURE + 1)
         if found is not None:
             keys = Keys(signature.keyring, signature.allowed_signers, signature.signer, signature.namespace)
             verify(data, found, keys, folder.path)
