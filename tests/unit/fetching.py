@@ -8,9 +8,8 @@ import hashlib
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._io import client as client_module
-from ansible_collections.virt.image.plugins.module_utils._io.client import Access
 from ansible_collections.virt.image.plugins.module_utils._io.fetch import download
-from ansible_collections.virt.image.plugins.module_utils._io.url import shown
+from ansible_collections.virt.image.plugins.module_utils._io.url import Access, shown
 from ansible_collections.virt.image.tests.unit import web
 from ansible_collections.virt.image.tests.unit.support import message
 from ansible_collections.virt.image.tests.unit.web import OLD, Page, running

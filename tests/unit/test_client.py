@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
-from ansible_collections.virt.image.plugins.module_utils._io.client import Access
 from ansible_collections.virt.image.plugins.module_utils._io.fetch import download, read_whole
+from ansible_collections.virt.image.plugins.module_utils._io.url import Access
 from ansible_collections.virt.image.tests.unit import web
 from ansible_collections.virt.image.tests.unit.fetching import (  # pylint: disable=unused-import  # fixtures
     CONTENT,

@@ -16,13 +16,13 @@ from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
 from . import files, qemu_img
 from .bring import fill_volume, import_base, upload
-from .client import Access
 from .connection import Connection, doing, state_of
 from .iso import make_iso
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .source import opened
 from .streams import UploadWriter
+from .url import Access
 from .volumes import file_header
 
 POLL_SECONDS = 0.2

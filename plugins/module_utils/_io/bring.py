@@ -16,13 +16,11 @@ from .._core.storage import check_content
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, STREAMED, Pool, Source
 from . import files, qemu_img
-from .client import Access
 from .connection import Connection
-from .fetch import download
 from .pump import FileWriter, pour
 from .source import compare, opened, stamp_of
 from .streams import UploadWriter
-from .url import is_url, shown
+from .url import Access, is_url, shown
 
 
 def import_base(step: ImportBase, connection: Connection, access: Access) -> None:
@@ -88,6 +86,9 @@ def _verify(digests: dict[str, str], source: Source) -> None:
 def _reader(source: Source, access: Access, have: int = 0):
     """Open a source; a file of this machine that changes while it is read is refused."""
     if is_url(source.path):
+        # Late, as in images.folder_of.
+        from .fetch import download
+
         with download(source.path, access, source.label, have, source.stamp) as reader:
             yield reader
         return

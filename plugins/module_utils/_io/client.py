@@ -13,7 +13,6 @@ import http.client
 import re
 import socket
 import ssl
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http.cookiejar import http2time
 from netrc import NetrcParseError
@@ -27,7 +26,7 @@ from ansible.module_utils.urls import Request, make_context
 
 from .._core.errors import ImageError
 from .._core.names import plain
-from .url import check_url, encoded, origin, redirected, shown, url_mistake
+from .url import Access, check_url, encoded, origin, redirected, shown, url_mistake
 
 PIECE = 256 * 1024
 PAUSES = (0.2, 0.4, 0.8, 1.6, 2.0)
@@ -69,24 +68,6 @@ REASONS = (
     (ValueError, "the server wants a login that is neither basic nor digest, or the proxy's URL is wrong", NEVER),
     (Exception, "{told}", UNDER_WAY),
 )
-
-
-@dataclass(frozen=True)
-class Access:
-    """How servers are asked: get_url's options; `retries`: how often a transfer that makes no progress is taken up."""
-
-    username: Optional[str] = None
-    password: Optional[str] = field(default=None, repr=False)
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    validate_certs: bool = True
-    ca_path: Optional[str] = None
-    client_cert: Optional[str] = None
-    client_key: Optional[str] = None
-    use_proxy: bool = True
-    force_basic_auth: bool = False
-    timeout: float = 10
-    http_agent: str = "ansible-httpget"
-    retries: int = 5
 
 
 class Failure(Exception):

@@ -9,8 +9,8 @@ import io
 from typing import Optional
 
 from .._core.errors import ImageError
-from .client import GONE, NEVER, NO_SUCH_RANGE, STAMP, Access, Answer, Client, Failure, pause, range_of
-from .url import shown
+from .client import GONE, NEVER, NO_SUCH_RANGE, STAMP, Answer, Client, Failure, pause, range_of
+from .url import Access, shown
 
 CHANGED = "the file changed on the server while it was read; run again"
 OTHER_PART = "the server sends another part of the file than it was asked for"

@@ -14,11 +14,9 @@ from .._core.image import Image, parse_image
 from .._core.record import RecordedDisk
 from .._core.trust import refuse_unknown_files, warning_of
 from .._core.volume import Pool, Source
-from .client import Access
-from .site import Site
 from .source import Delivery, File, Folder
 from .spool import find_spooled
-from .url import is_url
+from .url import Access, is_url
 from .volumes import Volumes
 
 
@@ -131,4 +129,9 @@ class Images:
 
 def folder_of(image: str, outside: bool, access: Access):
     """Return the folder of a descriptor that is not delivered: on a server, or on this machine."""
-    return Site(image, outside, access) if is_url(image) else Folder(image, outside)
+    if not is_url(image):
+        return Folder(image, outside)
+    # Late: what fetches takes Ansible's URL code along, which most calls do without.
+    from .site import Site
+
+    return Site(image, outside, access)

@@ -18,11 +18,11 @@ from .._core.pipeline import Plan
 from .._core.steps import ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo
-from .client import Access
 from .connection import Connection
 from .files import remove
 from .requirements import require
 from .spool import spool
+from .url import Access
 from .wait import wait_for
 
 # In the record it would say the whole domain twice.

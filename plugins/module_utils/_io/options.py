@@ -10,7 +10,7 @@ from typing import Optional
 from .._core import guest, seed
 from .._core.errors import ImageError
 from .._core.trust import Signature
-from .client import Access
+from .url import Access
 
 URI = {"uri": {"type": "str", "default": "qemu:///system"}}
 

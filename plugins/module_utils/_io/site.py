@@ -12,10 +12,9 @@ from urllib.parse import unquote, urlsplit
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.trust import Trust
-from .client import Access
 from .fetch import download, read_whole
 from .source import File, look_into, trusted
-from .url import check_url, join, shown
+from .url import Access, check_url, join, shown
 
 
 class Site:

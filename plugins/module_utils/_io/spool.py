@@ -17,12 +17,10 @@ from typing import Optional
 
 from .._core.errors import ImageError
 from .._core.volume import STREAMED, Pool, Source
-from .client import Access
-from .fetch import download
 from .files import PRIVATE, held, remove, settle, writing
 from .pump import FileWriter, pour
 from .source import compare
-from .url import shown
+from .url import Access, shown
 
 CACHE = "~/.cache/virt.image"
 
@@ -39,6 +37,9 @@ def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[s
 
 def spool(source: Source, pool: Pool, access: Access) -> None:
     """Fetch a file whose digest is not known; raise ImageError. A transfer that broke is taken up by the next run."""
+    # Late, as in images.folder_of.
+    from .fetch import download
+
     folder = _folder(pool)
     if pool.kind in STREAMED:
         os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -32,9 +32,9 @@ from .._core.volume import (
     pool_of,
     volume_names,
 )
-from .client import Access
 from .connection import Connection
 from .images import Images, Wanted
+from .url import Access
 from .volumes import Volumes
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import string
+from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -18,6 +19,24 @@ PORTS = {"http": 80, "https": 443}
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 AUTHORITY = re.compile("[^/?#]*")
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.-]+)(:([0-9]{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How servers are asked: get_url's options; `retries`: how often a transfer that makes no progress is taken up."""
+
+    username: Optional[str] = None
+    password: Optional[str] = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    validate_certs: bool = True
+    ca_path: Optional[str] = None
+    client_cert: Optional[str] = None
+    client_key: Optional[str] = None
+    use_proxy: bool = True
+    force_basic_auth: bool = False
+    timeout: float = 10
+    http_agent: str = "ansible-httpget"
+    retries: int = 5
 
 
 def is_url(text: str) -> bool:
