@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import struct
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
@@ -17,6 +16,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
 )
 from ansible_collections.virt.image.plugins.module_utils._io import deploy, options
 from ansible_collections.virt.image.plugins.module_utils._io.lock import Locks
+from ansible_collections.virt.image.tests.unit.disks import qcow2
 from ansible_collections.virt.image.tests.unit.support import text
 
 MIB = 2**20
@@ -99,9 +99,7 @@ def failing(*arguments):
 
 def overlay(step):
     """Return the head of a qcow2 overlay."""
-    backing = step.backing_path.encode()
-    head = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 200, len(backing), 16, step.capacity).ljust(200, b"\0")
-    return head + backing
+    return qcow2(capacity=step.capacity, backing=step.backing_path.encode())
 
 
 def perform(plans, libvirt):

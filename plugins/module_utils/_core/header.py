@@ -1,119 +1,86 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the first bytes of a disk file say, read before any QEMU tool opens a stranger's file.
+"""What the first and last bytes of a disk file say, read before any QEMU tool opens a stranger's file.
 
-Sources: QEMU's docs/interop/qcow2.txt; VMware's Virtual Disk Format 5.0; VirtualBox's VDI header (VDICore.h).
+Refused is what leads QEMU to other files, what it refuses itself, and what costs it more memory than a disk is worth.
+Sources: here VirtualBox's VDI header (VDICore.h) and QEMU's block/vdi.c; see qcow.py and vmdk.py for the others.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Optional
 
+from .binary import MAX_TABLE, unpack
 from .errors import ImageError
-from .units import LARGEST
+from .qcow import read_qcow, read_qcow2
+from .units import LARGEST, MIB
+from .vmdk import TAIL_BYTES, read_vmdk
+
+__all__ = ("HEADER_BYTES", "TAIL_BYTES", "Header", "read_header")
 
 HEADER_BYTES = 64 * 1024
 SECTOR = 512
-TAIL_BYTES = 1536
-VMDK_AT_END = 2**64 - 1
-# dirty, corrupt, compression type, extended L2 entries; bit 2 is the external data file.
-QCOW2_KNOWN_INCOMPATIBLE = 0b11011
-QCOW2_DATA_FILE = 0b100
+VDI_VERSION = 0x10001
+VDI_KINDS = (1, 2)
+NO_UUID = bytes(16)
 
 
 @dataclass(frozen=True)
 class Header:
-    """A disk file's format, its virtual size in bytes, and the file it builds on."""
+    """A disk file's format, its virtual size in bytes, and the file that it builds on, with that file's format."""
 
     format: str
     capacity: int
     backing: Optional[str] = None
+    backing_format: Optional[str] = None
 
 
-def read_header(head: bytes, size: int, where: str, tail=None) -> Header:
+def read_header(head: bytes, size: int, where: str, tail: Optional[bytes] = None) -> Header:
     """Return what the first HEADER_BYTES of a file of `size` bytes say; anything unknown is raw.
 
+    `tail` is the file's last TAIL_BYTES. Some VMDKs (streamOptimized) have what counts there: without a tail, as while
+    a file still streams in, what their beginning says is told, and is to be read again with the tail.
     Raises ImageError where the file needs others that no descriptor can name, or claims to be larger than any disk.
     """
-    header = _read(head, size, where)
+    header = _read(head, size, where, tail)
     if header.capacity > LARGEST:
         raise ImageError(f"claims to be a disk of {header.capacity} bytes; at most {LARGEST} are taken", where)
     return header
 
 
-def _read(head: bytes, size: int, where: str) -> Header:
+def _read(head: bytes, size: int, where: str, tail: Optional[bytes]) -> Header:
     if head[:4] == b"QFI\xfb":
-        return _qcow(head, where)
+        if unpack(">I", head, 4, where) == (1,):
+            return Header("qcow", *read_qcow(head, where))
+        return Header("qcow2", *read_qcow2(head, where))
     if head[:4] == b"KDMV":
-        return _vmdk(head, where)
+        return Header("vmdk", read_vmdk(head, size, tail, where))
     if head[:21] == b"# Disk DescriptorFile":
         raise ImageError("is a VMDK that keeps its data in other files; one single file was expected", where)
     if head[64:68] == b"\x7f\x10\xda\xbe":
-        return _vdi(head, where)
+        return Header("vdi", _vdi(head, where))
     if head[0x8001:0x8006] == b"CD001":
         return Header("iso", size)
     return Header("raw", size)
 
 
-def _unpack(layout: str, head: bytes, offset: int, where: str) -> tuple:
-    try:
-        return struct.unpack_from(layout, head, offset)
-    except struct.error:
-        raise ImageError("ends within its header", where) from None
-
-
-def _qcow(head: bytes, where: str) -> Header:
-    version, backing_offset, backing_length = _unpack(">IQI", head, 4, where)
-    if version == 1:
-        # qcow: magic, version, backing offset and length, mtime, size.
-        (capacity,) = _unpack(">Q", head, 24, where)
-        return Header("qcow", capacity, _backing(head, backing_offset, backing_length, where))
-    (capacity,) = _unpack(">Q", head, 24, where)
-    if version not in (2, 3):
-        raise ImageError(f"is qcow2 of version {version}; known are 2 and 3", where)
-    incompatible = _unpack(">Q", head, 72, where)[0] if version == 3 else 0
-    if incompatible & QCOW2_DATA_FILE:
-        raise ImageError("is a qcow2 that keeps its data in another file; one single file was expected", where)
-    if incompatible & ~(QCOW2_KNOWN_INCOMPATIBLE | QCOW2_DATA_FILE):
-        raise ImageError(f"has unknown incompatible qcow2 features ({incompatible:#x})", where)
-    return Header("qcow2", capacity, _backing(head, backing_offset, backing_length, where))
-
-
-def _backing(head: bytes, offset: int, length: int, where: str) -> Optional[str]:
-    if not offset or not length:
-        return None
-    name = head[offset : offset + length]
-    if length > 1023 or len(name) != length:
-        raise ImageError("has a backing file name out of its header's bounds", where)
-    return name.decode("utf-8", "surrogateescape")
-
-
-def _vmdk(head: bytes, where: str) -> Header:
-    """Return the header of a VMDK in one file; QEMU follows what its descriptor names, wherever that stands."""
-    capacity, _grain, offset, length = _unpack("<QQQQ", head, 12, where)
-    (directory,) = _unpack("<Q", head, 56, where)
-    if directory == VMDK_AT_END:
-        raise ImageError(
-            "is a stream-optimised VMDK, whose header stands at its end and is not read here; "
-            "qemu-img convert -O vmdk makes one that is",
-            where,
-        )
-    end = (offset + length) * SECTOR
-    if not capacity or not length or not offset or end > len(head):
-        raise ImageError(f"is a VMDK whose descriptor is not within its first {HEADER_BYTES} bytes", where)
-    # Anywhere: QEMU reads some of it at sector 1, and beyond the length that is told.
-    if b"parentfilenamehint" in head.lower():
-        raise ImageError("is a VMDK that builds on another file (parentFileNameHint)", where)
-    return Header("vmdk", capacity * SECTOR)
-
-
-def _vdi(head: bytes, where: str) -> Header:
-    # The header proper begins at 72; its second word is the type: 1 dynamic, 2 static, 4 differencing.
-    _header_size, kind = _unpack("<II", head, 72, where)
-    if kind not in (1, 2):
+def _vdi(head: bytes, where: str) -> int:
+    """Return the virtual size of a VDI, in whole sectors as QEMU has it."""
+    version, _header_bytes, kind = unpack("<III", head, 68, where)
+    map_at, data_at = unpack("<II", head, 340, where)
+    sector, _unused, capacity, block, _extra, blocks = unpack("<IIQIII", head, 360, where)
+    link, parent = unpack("<16s16s", head, 424, where)
+    # 4 is differencing, 3 undo.
+    if kind not in VDI_KINDS or link != NO_UUID or parent != NO_UUID:
         raise ImageError(f"is a VDI of type {kind}, which builds on another file", where)
-    (capacity,) = _unpack("<Q", head, 368, where)
-    return Header("vdi", capacity)
+    if version != VDI_VERSION:
+        raise ImageError(f"is VDI of version {version >> 16}.{version & 0xFFFF}; known is 1.1", where)
+    if block != MIB or sector != SECTOR or map_at % SECTOR or data_at % SECTOR:
+        raise ImageError(f"is a VDI with blocks of {block} bytes, or out of line; QEMU takes blocks of 1 MiB", where)
+    if capacity > blocks * block:
+        raise ImageError(f"is a VDI of {capacity} bytes with a map for {blocks * block}", where)
+    if blocks * 4 > MAX_TABLE:
+        raise ImageError(f"is a VDI with a map of {blocks} blocks; at most {MAX_TABLE // 4} are taken", where)
+    return -(-capacity // SECTOR) * SECTOR
