@@ -27,6 +27,8 @@ from ansible_collections.virt.image.plugins.module_utils._io.url import is_url
 class ActionModule(ActionBase):
     """The guests module with images from either side."""
 
+    _supports_async = True
+
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:
@@ -38,18 +40,27 @@ class ActionModule(ActionBase):
         except ImageError as error:
             raise AnsibleActionFail(str(error)) from error
         finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+            if not self._task.async_val:
+                # In the background the module cleans up itself.
+                self._remove_tmp_path(self._connection._shell.tmpdir)
         result.update(told)
         return result
 
     def _module(self, deliveries: list, task_vars) -> dict:
         arguments = {**self._task.args, "_deliveries": deliveries}
-        return self._execute_module("virt.image.guests", module_args=arguments, task_vars=task_vars)
+        return self._execute_module(
+            "virt.image.guests", module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
+        )
 
     def _deliveries(self) -> list:
         """Return what the control node has of each image, if that is where they are."""
         if self._task.args.get("image_source", "host") != "controller":
             return []
+        if self._task.async_val:
+            raise AnsibleActionFail(
+                "async is for images that the host has or fetches; what is on the control node is brought by two calls, "
+                "which cannot run in the background"
+            )
         if xml.etree is None:
             raise AnsibleActionFail(
                 "image_source: controller reads descriptors on the control node, whose Python has no lxml; "

@@ -18,7 +18,7 @@ def test_what_was_brought_for_one_item_of_a_loop_is_not_there_for_the_next(tmp_p
     (tmp_path / "isos" / "systemrescuecd.iso").write_bytes(bytes(0x8000) + b"\x01CD001" + bytes(100))
     arguments = {"image_source": "controller", "guests": [{"image": str(image)}]}
     action = ActionModule.__new__(ActionModule)
-    action._task = SimpleNamespace(args=arguments)  # pylint: disable=protected-access
+    action._task = SimpleNamespace(args=arguments, async_val=0)  # pylint: disable=protected-access
     action._find = lambda path: path  # pylint: disable=protected-access
 
     def told():

@@ -12,7 +12,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.flatten import pl
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Plan, plan_guest
 from ansible_collections.virt.image.plugins.module_utils._core.steps import DefineDomain, FlattenVolume
-from ansible_collections.virt.image.plugins.module_utils._core.volume import REMOTE, Found, Pool
+from ansible_collections.virt.image.plugins.module_utils._core.volume import REMOTE, Found, Pool, World
 from ansible_collections.virt.image.tests.unit.sightings import BASE, files_of, made, sighting
 from ansible_collections.virt.image.tests.unit.support import message
 
@@ -24,21 +24,22 @@ def volumes():
     return plan_guest(sighting(live=made(), files=files_of("web1"))).volumes
 
 
-def flattened(live, pools=None):
-    return plan_flattening(Plan("web1", volumes=volumes()), pools or POOLS, live)
+def flattened(live, pools=None, header=None, snapshots=False):
+    found = {ROOT: Found(header or Header("qcow2", 1, BASE), True)}
+    return plan_flattening(Plan("web1", volumes=volumes()), World(pools or POOLS, {}, found), live, snapshots)
 
 
 def chains(text):
     return xml.parse(text, "domain").findall("devices/disk/backingStore")
 
 
-@pytest.mark.parametrize("state, domain", [("shutoff", None), ("running", "web1"), ("paused", "web1")])
-def test_the_domain_comes_first(state, domain):
+@pytest.mark.parametrize("state, running", [("shutoff", False), ("running", True), ("paused", True)])
+def test_the_domain_comes_first(state, running):
     live = made(state=state)
     assert chains(live.xml)
     define, flatten = flattened(live).steps
     assert isinstance(define, DefineDomain) and not chains(define.xml)
-    assert (flatten.path, flatten.domain) == (ROOT, domain)
+    assert (flatten.path, flatten.guest, flatten.running) == (ROOT, "web1", running)
     assert [layer.path for layer in flatten.layers] == [ROOT, BASE]
 
 
@@ -54,7 +55,7 @@ def test_a_domain_that_has_no_chain_any_more():
 
 def test_nothing_to_flatten():
     plan = Plan("web1", volumes=tuple(volume for volume in volumes() if len(volume.layers) == 1))
-    assert plan_flattening(plan, POOLS, made()) == plan
+    assert plan_flattening(plan, World(POOLS, {}, {}), made()) == plan
 
 
 def test_a_flattened_guest_is_as_it_should_be():
@@ -84,3 +85,10 @@ def test_a_flattened_guest_is_as_it_should_be():
 )
 def test_what_is_refused(live, pools, words):
     assert message(flattened, live, pools).startswith(words)
+
+
+@pytest.mark.parametrize("options", [{"snapshots": True}, {"header": Header("qcow2", 1, BASE, "raw", 2)}])
+def test_snapshots_are_not_lost(options):
+    assert message(flattened, made(), **options) == (
+        f"volume {ROOT} has snapshots or checkpoints, which flattening would lose; delete them first"
+    )

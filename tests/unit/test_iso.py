@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._io import files as io_files
 from ansible_collections.virt.image.plugins.module_utils._io import iso
+from ansible_collections.virt.image.plugins.module_utils._io import workspace
 from ansible_collections.virt.image.tests.unit.support import message
 
 SECTOR = 2048
@@ -103,7 +104,7 @@ def scratch(tmp_path, monkeypatch):
     """Return the folder that holds the temporary ones."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    monkeypatch.setattr(iso.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(workspace, "CACHE", str(folder))
     return folder
 
 
@@ -251,7 +252,7 @@ pwd
         "0077",
         "600 image.iso",
     ]
-    assert os.path.basename(folder).startswith("virt-image-")
+    assert os.path.basename(folder).startswith("work-")
     assert path.read_bytes() == b""
 
 
@@ -340,10 +341,9 @@ def test_a_tool_that_cannot_run(only, path, tmp_path):
 def test_no_room_for_the_temporary_folder(only, path, monkeypatch):
     only("xorriso", "")
     with monkeypatch.context() as patch:
-        patch.setattr(iso.tempfile, "tempdir", "/nowhere")
+        patch.setattr(workspace, "CACHE", "/proc/nowhere")
         found = message(lambda: iso.make_iso(str(path), FILES))
-    assert "/nowhere/virt-image-" in found
-    assert found.endswith(": cannot make an ISO image with xorriso: No such file or directory")
+    assert found == "/proc/nowhere: cannot make the folder: No such file or directory"
 
 
 def test_an_interrupt_leaves_nothing(only, path, monkeypatch):

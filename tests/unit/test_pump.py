@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is poured arrives byte for byte, with its digests and its holes, or an error comes through; nothing is left over."""
+"""What is poured arrives byte for byte, with its digests and its holes, or an error comes through."""
 
 from __future__ import annotations
 

@@ -69,6 +69,13 @@ def aim_growth(step, live, record: Optional[Record]):
     return replace(step, domain=live.name if running else None)
 
 
+def chain_paths(domain_xml: str) -> set:
+    """Return all files and devices of a domain's disks, whole chains as far as they are written down."""
+    tree = xml.parse(domain_xml, "live domain")
+    sources = [source for disk in tree.findall("devices/disk") for source in disk.iter("source")]
+    return {source.get("file") or source.get("dev") for source in sources} - {None}
+
+
 def disk_paths(domain_xml: str) -> set:
     """Return the files and devices that a domain has as its disks, the top of each chain."""
     tree = xml.parse(domain_xml, "live domain")
@@ -100,7 +107,7 @@ def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:
     for path in paths:
         others = [other for other in taken.get(path, ()) if other != name]
         if others:
-            raise ImageError(f"{path} is a disk of domain {others[0]} too; two guests do not share what they write")
+            raise ImageError(f"{path} is a disk of domain {others[0]} too, or below one; two guests do not share what they write")
 
 
 def _target(disk) -> Optional[str]:

@@ -53,6 +53,10 @@ class ImageError(Exception):
         )
 
 
+class WrongContent(ImageError):
+    """A file that is not what its checksums say."""
+
+
 class Problems:
     """Collects what is wrong, so that four mistakes are four lines of one error."""
 

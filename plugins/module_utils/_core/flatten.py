@@ -15,29 +15,35 @@ from .errors import ImageError
 from .pipeline import Live, Plan
 from .record import read_record, set_record
 from .steps import DefineDomain, FlattenVolume
-from .volume import FOLDER, PLAIN, Pool, Volume
+from .volume import FOLDER, PLAIN, Pool, Volume, World
 
 
-def plan_flattening(plan: Plan, pools: dict[str, Pool], live: Optional[Live]) -> Plan:
+def plan_flattening(plan: Plan, world: World, live: Optional[Live], snapshots: bool = False) -> Plan:
     """Return the plan of a guest's volumes with steps that make each overlay stand alone; raise ImageError.
+
+    `snapshots`: its domain has snapshots or checkpoints.
 
     The domain comes first: with the chain written down, QEMU would still read through a volume what is below it.
     """
     overlays = [volume for volume in plan.volumes if len(volume.layers) > 1]
     if not overlays:
         return plan
+    for volume in overlays:
+        header = world.file(volume.path).header
+        if snapshots or (header and header.snapshots):
+            raise ImageError(f"volume {volume.path} has snapshots or checkpoints, which flattening would lose; delete them first")
     steps = []
     if live:
         text = _without_chains(live.xml, {volume.path for volume in overlays})
         if text:
             steps.append(DefineDomain(live.name, text, new=False))
-    steps += [_flatten(volume, pools[volume.pool], live) for volume in overlays]
+    steps += [_flatten(plan.name, volume, world.pools[volume.pool], live) for volume in overlays]
     flat = [replace(volume, layers=volume.layers[:1]) for volume in plan.volumes]
     change = Change("storage", "overlays", "volumes that stand alone")
     return replace(plan, steps=(*plan.steps, *steps), volumes=tuple(flat), changes=(*plan.changes, change))
 
 
-def _flatten(volume: Volume, pool: Pool, live: Optional[Live]) -> FlattenVolume:
+def _flatten(name: str, volume: Volume, pool: Pool, live: Optional[Live]) -> FlattenVolume:
     running = bool(live and live.active) and volume.path in disk_paths(live.active)
     if live and live.saved:
         raise ImageError(
@@ -51,7 +57,7 @@ def _flatten(volume: Volume, pool: Pool, live: Optional[Live]) -> FlattenVolume:
         )
     if not running and pool.kind not in (FOLDER, PLAIN):
         raise ImageError(f"volume {volume.path} is on another machine; start the guest, or flatten it there")
-    return FlattenVolume(pool, volume.name, volume.layers, live.name if running else None)
+    return FlattenVolume(pool, volume.name, volume.layers, name, running)
 
 
 def _without_chains(domain_xml: str, paths: set) -> Optional[str]:

@@ -155,6 +155,8 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
     without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
     if without_pool and not (guest.folder or "").startswith("/"):
         asker.wrong(f"pool: {NO_POOL} needs folder, the absolute path of the folder for the guest's volumes")
+    elif guest.folder and not without_pool:
+        asker.wrong(f"folder is for pool: {NO_POOL}; a pool has a folder of its own")
     if not guest.image and guest.state != "absent":
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:

@@ -25,16 +25,29 @@ SECTOR = 512
 VDI_VERSION = 0x10001
 VDI_KINDS = (1, 2)
 NO_UUID = bytes(16)
+# Formats that no descriptor can name. As a raw disk, each would be one that libvirt takes for what it is not.
+FOREIGN = {
+    b"QED\0": "QED",
+    b"vhdxfile": "VHDX",
+    b"conectix": "VHD",
+    b"WithoutFreeSpace": "Parallels",
+    b"WithouFreSpacExt": "Parallels",
+    b"Bochs Virtual HD Image": "Bochs",
+}
 
 
 @dataclass(frozen=True)
 class Header:
-    """A disk file's format, its virtual size in bytes, and the file that it builds on, with that file's format."""
+    """A disk file's format, its virtual size in bytes, and the file that it builds on, with that file's format.
+
+    `snapshots` is the number of those within a qcow2.
+    """
 
     format: str
     capacity: int
     backing: Optional[str] = None
     backing_format: Optional[str] = None
+    snapshots: int = 0
 
 
 def read_header(head: bytes, size: int, where: str, tail: Optional[bytes] = None) -> Header:
@@ -63,6 +76,9 @@ def _read(head: bytes, size: int, where: str, tail: Optional[bytes]) -> Header:
         return Header("vdi", _vdi(head, where))
     if head[0x8001:0x8006] == b"CD001":
         return Header("iso", size)
+    for magic, name in FOREIGN.items():
+        if head.startswith(magic):
+            raise ImageError(f"is a {name} image, which no descriptor can name; qemu-img convert makes a qcow2 of it", where)
     return Header("raw", size)
 
 

@@ -111,7 +111,10 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
         except ImageError as error:
             problems.extend(error.about(f"guest {sighting.name}"))
     _refuse_clashes(plans, problems)
-    _refuse_overflow(sightings, plans, problems)
+    try:
+        refuse_overflow(sightings, plans)
+    except ImageError as error:
+        problems.extend(error)
     problems.raise_any()
     return _import_once(plans)
 
@@ -359,8 +362,9 @@ def _claims(plan: Plan) -> list[tuple]:
     return found
 
 
-def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Problems) -> None:
-    """Refuse a plan whose volumes do not fit into their pools, before anything is written."""
+def refuse_overflow(sightings: list[Sighting], plans: list[Plan]) -> None:
+    """Refuse plans whose volumes do not fit into their pools, before anything is written."""
+    problems = Problems()
     pools = {pool.path: pool for sighting in sightings for pool in sighting.world.pools.values()}
     writing = [step for plan in plans for step in plan.steps if isinstance(step, WRITING)]
     # A base volume is brought once, whatever the number of guests and images that have it.
@@ -374,3 +378,4 @@ def _refuse_overflow(sightings: list[Sighting], plans: list[Plan], problems: Pro
                     f"in {pool.path}, or choose another pool"
                 )
             )
+    problems.raise_any()

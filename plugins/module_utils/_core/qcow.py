@@ -69,8 +69,8 @@ def read_qcow(head: bytes, where: str) -> tuple[int, Optional[str]]:
     return capacity, _backing(head, offset, length, MAX_BACKING_NAME, where)
 
 
-def read_qcow2(head: bytes, where: str) -> tuple[int, Optional[str], Optional[str]]:
-    """Return the virtual size of a qcow2, the file that it builds on, and that file's format where it is written."""
+def read_qcow2(head: bytes, where: str) -> tuple[int, Optional[str], Optional[str], int]:
+    """Return a qcow2's virtual size, the file that it builds on and its format where it is written, and its snapshots."""
     told = _fields(head, where)
     for mistake in (*_feature_mistakes(told), *_table_mistakes(told)):
         raise ImageError(mistake, where)
@@ -81,7 +81,7 @@ def read_qcow2(head: bytes, where: str) -> tuple[int, Optional[str], Optional[st
         _check_extension(kind, content, told, where)
         if kind == BACKING_FORMAT:
             format_ = content.decode("utf-8", "surrogateescape")
-    return told.capacity, backing, format_ if backing else None
+    return told.capacity, backing, format_ if backing else None, told.snapshots
 
 
 def _fields(head: bytes, where: str) -> _Qcow2:

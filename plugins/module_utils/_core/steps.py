@@ -46,7 +46,10 @@ class ImportBase(_Placed):
 
 @dataclass(frozen=True)
 class CopyVolume(_Placed):
-    """Make a volume that stands alone, with the content of a base volume; sizes in bytes."""
+    """Make a volume that stands alone, with the content of a base volume; sizes in bytes.
+
+    `asked` is the size that the user said, if any; `digest` the SHA-256 of the image's file that the base is made from.
+    """
 
     pool: Pool
     name: str
@@ -54,6 +57,8 @@ class CopyVolume(_Placed):
     format: str
     capacity: int
     size: int
+    asked: int = 0
+    digest: Optional[str] = None
 
     def __str__(self) -> str:
         return f"copy base volume into {self.name} of {self.pool}"
@@ -61,7 +66,7 @@ class CopyVolume(_Placed):
 
 @dataclass(frozen=True)
 class FillVolume(_Placed):
-    """Make a volume that stands alone, with the content of a disk file of an image; capacity in bytes."""
+    """Make a volume that stands alone, with the content of a disk file of an image; sizes in bytes; see CopyVolume."""
 
     pool: Pool
     name: str
@@ -69,6 +74,7 @@ class FillVolume(_Placed):
     source_format: str
     format: str
     capacity: int
+    asked: int = 0
 
     @property
     def size(self) -> int:
@@ -83,7 +89,7 @@ class FillVolume(_Placed):
 class CreateVolume(_Placed):
     """Make an empty volume or an overlay; capacity in bytes, at least that of what it builds on.
 
-    `stale`: libvirt lists a file that is gone.
+    `stale`: libvirt lists a file that is gone; `asked` is the size that the user said, if any.
     """
 
     pool: Pool
@@ -93,6 +99,7 @@ class CreateVolume(_Placed):
     backing_path: Optional[str]
     backing_format: Optional[str]
     stale: bool
+    asked: int = 0
 
     @property
     def size(self) -> int:
@@ -138,12 +145,13 @@ class GrowVolume(_Placed):
 
 @dataclass(frozen=True)
 class FlattenVolume(_Placed):
-    """Bring into an overlay what is below it; `layers` is its chain, `domain` the guest that runs with it."""
+    """Bring into an overlay what is below it; `layers` is its chain, `running`: its guest runs with it."""
 
     pool: Pool
     name: str
     layers: tuple[Layer, ...]
-    domain: Optional[str] = None
+    guest: str
+    running: bool = False
 
     def __str__(self) -> str:
         return f"flatten volume {self.name} of {self.pool}"

@@ -32,6 +32,7 @@ from .volume import (
     boot_file_key,
     own_format,
     pool_of,
+    verified_stamp,
     volume_names,
 )
 
@@ -134,6 +135,7 @@ class _Planner:
         option = guest.disks.get(disk.id)
         self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
         self.by_option = bool(option and option.size)
+        self.said = self.asked if self.by_option else 0
 
     def plan(self) -> tuple[Volume, list]:
         had = self.recorded
@@ -170,6 +172,8 @@ class _Planner:
                 f"disk {self.disk.id} is an ISO image, a file that guests share, and {self.pool} holds block devices; "
                 "give the disk another pool"
             )
+        if self.by_option:
+            raise ImageError(f"disk {self.disk.id} is an ISO image, which has the size that it has; leave size out")
         name, path, steps = _base(self.pool, self.source, self.disk.format, self.world)
         return self._volume(name, path, "raw", self.source.header.capacity, (), shared=True), steps
 
@@ -203,6 +207,7 @@ class _Planner:
         self._check_shrink(self.source.header.capacity, self.source.label)
         found = self._own_file()
         steps: list = []
+        self._check_origin(found)
         if found.header:
             if found.header.backing:
                 raise ImageError(
@@ -212,11 +217,22 @@ class _Planner:
             capacity, steps = self._grown(found.header, format, steps)
         elif self.pool.kind in STREAMED:
             # There is no renaming of volumes through libvirt, so that a copy on its side could be taken for a whole one.
-            steps = [FillVolume(self.pool, self.name, self.source, self.disk.format, format, capacity)]
+            steps = [FillVolume(self.pool, self.name, self.source, self.disk.format, format, capacity, self.said)]
         else:
             _name, base, steps = _base(self.pool, self.source, self.disk.format, self.world)
-            steps.append(CopyVolume(self.pool, self.name, base, format, capacity, self.source.size))
+            size, digest = self.source.size, self.source.digest
+            steps.append(CopyVolume(self.pool, self.name, base, format, capacity, size, self.said, digest))
         return self._volume(self.name, self.path, format, capacity, ()), steps
+
+    def _check_origin(self, found: Found) -> None:
+        """Refuse a system disk that is there, of which no record and no mark says that it was made from this image."""
+        if self.recorded or not found.header or found.origin in (None, self.source.digest) or self.disk.use != "system":
+            return
+        made = f"was made from sha256:{found.origin[:12]}..." if found.origin else "does not say from what it was made"
+        raise ImageError(
+            f"volume {self.name} exists in {self.pool} and {made}, not from {self.source.label}; it is not overwritten: "
+            "remove it, or give the guest another name"
+        )
 
     def _empty(self) -> tuple[Volume, list]:
         format = own_format(self.disk, "full", self.pool.kind)
@@ -256,6 +272,7 @@ class _Planner:
             below.path if below else None,
             below.format if below else None,
             stale=found.listed,
+            asked=self.said if below else 0,
         )
 
     def _check_shrink(self, least: int, what: str) -> None:
@@ -299,9 +316,14 @@ class _Planner:
             (Layer(path, format), *below),
             shared,
             origin.digest if origin else None,
-            origin.stamp if origin else None,
+            self._stamp(),
             self.pool.kind,
         )
+
+    def _stamp(self) -> Optional[str]:
+        if self.source:
+            return verified_stamp(self.source.stamp, self.source.checksums)
+        return self.recorded.stamp if self.recorded else None
 
 
 def plan_removal(record: Record, remove: str, world: World) -> tuple:

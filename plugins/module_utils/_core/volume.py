@@ -67,12 +67,25 @@ class Source:
         return known or f"unknown-{hashlib.sha256(f'{self.image}/{self.label}'.encode()).hexdigest()[:8]}"
 
 
+def verified_stamp(stamp: Optional[str], told: tuple) -> Optional[str]:
+    """Return a stamp that also tells by which checksums a file was verified: with others, it is read again."""
+    # A SHA-256 that is told is what the file is known by.
+    if not stamp or not told or "sha256" in dict(told):
+        return stamp
+    return f"{stamp}-{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}"
+
+
 @dataclass(frozen=True)
 class Found:
-    """A volume as it is; `listed`: libvirt knows it. `header` None: it is not there, or was never filled to its end."""
+    """A volume as it is; `listed`: libvirt knows it. `header` None: it is not there, or was never filled to its end.
+
+    `origin` is the SHA-256 of the image's file that a copy was made from; empty where it does not say so, None where it
+    could not.
+    """
 
     header: Optional[Header]
     listed: bool
+    origin: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 
 from .._core import steps
@@ -15,7 +14,7 @@ from .._core.errors import ImageError
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
 from . import files, qemu_img
-from .bring import fill_volume, import_base, upload
+from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
 from .pump import FileWriter, pour
@@ -23,7 +22,8 @@ from .requirements import libvirt
 from .source import opened
 from .streams import UploadWriter
 from .url import Access
-from .volumes import file_header
+from .volumes import file_header, mark_origin
+from .workspace import workspace
 
 POLL_SECONDS = 0.2
 STOPPED = ("shutoff", "crashed")
@@ -48,7 +48,7 @@ def apply(plan_steps, connection: Connection, access: Access):
 def undo(taken, connection: Connection) -> None:
     """Delete the volumes that steps made for a guest that could not be defined; bases stay, others may use them."""
     for step in reversed(taken):
-        if isinstance(step, (steps.CreateVolume, steps.CopyVolume, steps.FillVolume)):
+        if isinstance(step, (steps.CreateVolume, steps.CopyVolume, steps.FillVolume, steps.CreateSeed)):
             _delete_volume(steps.DeleteVolume(step.pool, step.name), connection)
 
 
@@ -58,13 +58,19 @@ def _copy_volume(step: steps.CopyVolume, connection: Connection) -> None:
             raise ImageError("appeared while it was made; another play works on this guest", step.path)
         with opened(step.base, "the base volume") as reader, open(part, "r+b", 0) as file:
             pour(reader, FileWriter(file.fileno()), (), step.name, LARGEST, unpack=False)
-        qemu_img.grow(part, step.format, step.capacity)
+        capacity = file_header(part, step.format).capacity
+        check_asked(step.asked, capacity, step.name)
+        if step.capacity > capacity:
+            qemu_img.grow(part, step.format, step.capacity)
+        mark_origin(part, step.digest)
 
 
 def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
     backing = (step.backing_path, step.backing_format) if step.backing_path else None
     kind = step.pool.kind
-    capacity = max(step.capacity, _capacity_below(step, connection))
+    below = _capacity_below(step, connection)
+    check_asked(step.asked, below, step.name)
+    capacity = max(step.capacity, below)
     if kind == PLAIN:
         with files.arriving(step.path, files.PRIVATE) as part:
             if part is None:
@@ -86,7 +92,7 @@ def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
 
 def _create_seed(step: steps.CreateSeed, connection: Connection) -> None:
     if step.pool.kind in STREAMED:
-        with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+        with workspace() as folder:
             path = os.path.join(folder, "seed.iso")
             make_iso(path, step.files)
             upload(path, step.pool, step.name, connection)
@@ -103,7 +109,7 @@ def _capacity_below(step: steps.CreateVolume, connection: Connection) -> int:
     if step.pool.kind not in STREAMED:
         header = file_header(step.backing_path, step.backing_format)
     else:
-        header = connection.volume_header(step.pool.name, os.path.basename(step.backing_path))
+        header = connection.volume_header(step.pool.name, os.path.basename(step.backing_path), step.backing_format)
     return header.capacity if header else 0
 
 
@@ -114,22 +120,28 @@ def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     elif step.pool.kind == REMOTE:
-        connection.resize_volume(step.pool.name, step.name, step.capacity)
+        connection.resize_volume(step.pool.name, step.name, step.capacity, step.format)
     else:
         qemu_img.grow(step.path, step.format, step.capacity)
 
 
 def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
-    if step.domain:
-        _pull(step, _domain(step.domain, connection))
+    domain = connection.find_domain(step.guest)
+    if step.running:
+        _pull(step, domain)
         return
+
+    def check() -> None:
+        if domain is not None and domain.isActive():
+            raise ImageError(f"guest {step.guest} was started meanwhile; run again, and it is flattened while it runs")
+
     status = os.stat(step.path)
     part = files.part_of(step.path)
-    with files.writing(step.path), files.held(part):
+    with files.writing(step.path, part), files.held(part):
         try:
             qemu_img.flatten([(layer.path, layer.format) for layer in step.layers], part)
             os.chown(part, status.st_uid, status.st_gid)
-            files.settle(part, step.path, stat.S_IMODE(status.st_mode))
+            files.settle(part, step.path, stat.S_IMODE(status.st_mode), check)
         except BaseException:
             files.remove(part)
             raise
@@ -137,13 +149,16 @@ def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
 
 def _pull(step: steps.FlattenVolume, domain) -> None:
     """Let QEMU flatten the disk of a running guest; a job that a killed run began is waited for."""
-    with doing(f"flatten volume {step.name} of running guest {step.domain}"):
-        if not domain.blockJobInfo(step.path):
+    with doing(f"flatten volume {step.name} of running guest {step.guest}"):
+        job = domain.blockJobInfo(step.path)
+        if job and job["type"] != libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
+            raise ImageError(f"a block job of another kind is at {step.path}; let it end, or end it (virsh blockjob)")
+        if not job:
             domain.blockPull(step.path)
         while domain.blockJobInfo(step.path):
             time.sleep(POLL_SECONDS)
-    header = file_header(step.path, step.layers[0].format) if os.path.exists(step.path) else None
-    if header and header.backing:
+    here = step.pool.kind not in STREAMED
+    if here and file_header(step.path, step.layers[0].format).backing:
         raise ImageError("the job that flattens it ended before it was done; see the guest's log", step.path)
 
 

@@ -6,27 +6,30 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
 
-from .._core.errors import ImageError
+from .._core.errors import ImageError, WrongContent
 from .._core.header import HEADER_BYTES, TAIL_BYTES, read_header
 from .._core.steps import FillVolume, ImportBase
 from .._core.storage import check_content
-from .._core.units import LARGEST
+from .._core.units import LARGEST, show_size
 from .._core.volume import BLOCK, STREAMED, Pool, Source
 from . import files, qemu_img
 from .connection import Connection
 from .pump import FileWriter, pour
 from .source import compare, opened, stamp_of
-from .streams import UploadWriter
+from .streams import UploadWriter, is_whole
 from .url import Access, is_url, shown
+from .workspace import workspace
 
 
 def import_base(step: ImportBase, connection: Connection, access: Access) -> None:
     """Bring a base volume, unless another play did meanwhile; raise ImageError."""
     if step.pool.kind in STREAMED:
-        fill_volume(FillVolume(step.pool, step.name, step.source, step.source_format, step.format, 0), connection, access)
+        if not is_whole(connection, step.pool.name, step.name):
+            fill_volume(
+                FillVolume(step.pool, step.name, step.source, step.source_format, step.format, 0), connection, access
+            )
         return
     source = step.source
     # What is unpacked cannot be taken up in the middle.
@@ -35,17 +38,7 @@ def import_base(step: ImportBase, connection: Connection, access: Access) -> Non
         if part is not None:
             _bring(source, step.source_format, part, access)
             if step.format != step.source_format:
-                _convert(part, step.source_format, step.format)
-
-
-def _convert(part: str, source_format: str, format: str) -> None:
-    """Convert a file in its place."""
-    converted = f"{part}.{format}"
-    try:
-        qemu_img.convert(part, source_format, converted, format)
-        os.replace(converted, part)
-    finally:
-        files.remove(converted)
+                qemu_img.convert(part, step.source_format, part + files.CONVERTED, step.format)
 
 
 def _bring(source: Source, format: str, target: str, access: Access) -> None:
@@ -53,23 +46,21 @@ def _bring(source: Source, format: str, target: str, access: Access) -> None:
     have = os.path.getsize(target)
     try:
         _pour(source, format, target, access, have)
-    except ImageError:
+    except WrongContent:
+        os.truncate(target, 0)
         if not have:
             raise
-        # What a killed run left may be another file's; what breaks off again stays for the next run.
-        with open(target, "r+b") as file:
-            file.truncate(0)
+        # What a killed run left was another file's.
         _pour(source, format, target, access, 0)
-    header = _header_of(target)
-    check_content(header, format, source.label)
+    check_content(_header_of(target), format, source.label)
 
 
 def _pour(source: Source, format: str, target: str, access: Access, have: int) -> None:
     with _reader(source, access, have) as reader, open(target, "r+b", 0) as file:
         have = getattr(reader, "offset", 0)
-        file.truncate(have)
         writer, unpack = FileWriter(file.fileno()), format != "boot"
-        found = pour(reader, writer, _kinds(source), source.label, LARGEST, have=have, unpack=unpack)
+        most = LARGEST if source.size or not is_url(source.path) else have + files.room(target)
+        found = pour(reader, writer, _kinds(source), source.label, most, have=have, unpack=unpack)
     _verify(found.digests, source)
 
 
@@ -114,13 +105,24 @@ def _header_of(path: str):
 
 def fill_volume(step: FillVolume, connection: Connection, access: Access) -> None:
     """Make a volume through libvirt and fill it; raise ImageError. One that a killed run left begun is made anew."""
+    name, pool = step.name, step.pool.name
+    if is_whole(connection, pool, name):
+        raise ImageError(f"volume {name} appeared in {step.pool} while it was made; another play works on this guest")
     source = step.source
     plain = not source.packing and not is_url(source.path) and step.format == step.source_format
     with _whole_file(step, access, plain) as path:
-        upload(path, step.pool, step.name, connection, step.capacity, source if plain else None)
-    name, pool = step.name, step.pool.name
-    if step.pool.kind != BLOCK and step.capacity > connection.volume_header(pool, name).capacity:
-        connection.resize_volume(pool, name, step.capacity)
+        check_asked(step.asked, os.path.getsize(path) if step.format == "raw" else 0, name)
+        upload(path, step.pool, name, connection, step.capacity, source if plain else None)
+    if step.pool.kind != BLOCK and step.capacity > connection.volume_header(pool, name, step.format).capacity:
+        connection.resize_volume(pool, name, step.capacity, step.format)
+
+
+def check_asked(asked: int, capacity: int, name: str) -> None:
+    """Refuse a size that is less than what the disk turned out to have; that of a packed one is known only now."""
+    if asked and asked < capacity:
+        raise ImageError(
+            f"size {show_size(asked)} of volume {name} is less than the {show_size(capacity)} of what it is made from"
+        )
 
 
 def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: int = 0, source=None) -> None:
@@ -146,11 +148,13 @@ def _whole_file(step: FillVolume, access: Access, plain: bool):
         check_content(_header_of(step.source.path), step.source_format, step.source.label)
         yield step.source.path
         return
-    with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+    with workspace() as folder:
         path = os.path.join(folder, "content")
         with files.writing(path):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, files.PRIVATE))
             _bring(step.source, step.source_format, path, access)
             if step.format != step.source_format:
-                _convert(path, step.source_format, step.format)
+                converted = os.path.join(folder, "converted")
+                qemu_img.convert(path, step.source_format, converted, step.format)
+                path = converted
             yield path

@@ -11,7 +11,7 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from .._core import xml
-from .._core.claims import disk_paths
+from .._core.claims import chain_paths
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
@@ -190,13 +190,22 @@ class Connection:
         with doing(f"look up volume {name} of pool {pool_name}"):
             return pool.storageVolLookupByName(name)
 
-    def volume_header(self, pool_name: str, name: str) -> Header:
-        """Return what libvirt tells of a volume's content."""
+    def volume_header(self, pool_name: str, name: str, format: str) -> Header:
+        """Return what libvirt tells of a volume's content, which has that format; raise ImageError.
+
+        libvirt looks for a header in every volume. In a raw one it is its guest's, who can write any there: then its
+        size is that of the file.
+        """
         volume = self.volume(pool_name, name)
         with doing(f"read volume {name} of pool {pool_name}"):
             tree = xml.parse(volume.XMLDesc(), f"volume {name}")
-        format = tree.find("target/format")
-        kind = "raw" if format is None else format.get("type", "raw")
+            told = tree.find("target/format")
+            kind = "raw" if told is None else told.get("type", "raw")
+            if format != "qcow2":
+                physical = volume.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2]
+                return Header(format, int(tree.findtext("capacity") or 0) if kind in ("raw", "iso") else physical)
+        if kind != format:
+            raise ImageError(f"volume {name} of pool {pool_name} is {kind} to libvirt, and {format} was expected")
         return Header(kind, int(tree.findtext("capacity") or 0), tree.findtext("backingStore/path") or None)
 
     def volume_names(self, pool_name: str) -> set:
@@ -243,9 +252,17 @@ class Connection:
         with doing(f"create volume {name} in pool {pool_name}"):
             pool.createXML(xml.to_text(volume))
 
-    def resize_volume(self, pool_name: str, name: str, capacity: int) -> None:
+    def resize_volume(self, pool_name: str, name: str, capacity: int, format: str) -> None:
+        """Make a volume larger; raise ImageError where libvirt would do it in another format than the volume has."""
         volume = self.volume(pool_name, name)
         with doing(f"grow volume {name} of pool {pool_name}"):
+            told = xml.parse(volume.XMLDesc(), f"volume {name}").find("target/format")
+            kind = format if told is None else told.get("type", format)
+            if kind != format:
+                raise ImageError(
+                    f"volume {name} of pool {pool_name} is {format}, and its guest has written what looks like {kind} into "
+                    "it; grow it on its own machine"
+                )
             volume.resize(capacity)
 
     def delete_volume(self, pool_name: str, name: str) -> bool:
@@ -291,19 +308,33 @@ class Connection:
             # Drivers that cannot save do not know the question.
             return False
 
+    def has_snapshots(self, name: str) -> bool:
+        """Return whether a domain has snapshots or checkpoints; one that is not there has none."""
+        domain = self.find_domain(name)
+        for call in ("snapshotNum", "listAllCheckpoints"):
+            try:
+                if domain is not None and getattr(domain, call)():
+                    return True
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED):
+                    raise ImageError(f"cannot list the snapshots of domain {name}: {error.get_error_message()}") from None
+        return False
+
     def disks(self) -> dict[str, tuple[str, ...]]:
-        """Return the files that are disks of domains, each with the names of those that have it."""
+        """Return the files and devices that are in the chains of domains' disks, each with the names of those domains."""
         found: dict[str, tuple[str, ...]] = {}
         with doing("list the domains"):
             for domain in self.link.listAllDomains():
                 try:
-                    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+                    paths = chain_paths(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+                    if domain.isActive():
+                        paths |= chain_paths(domain.XMLDesc())
                 except libvirt.libvirtError as error:
                     # It went while we listed.
                     if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                         continue
                     raise
-                for path in disk_paths(text):
+                for path in sorted(paths):
                     found[path] = (*found.get(path, ()), domain.name())
         return found
 

@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._core import claims, xml
 from .._core.errors import ImageError, Problems
 from .._core.flatten import plan_flattening
-from .._core.guest import parse_guest
+from .._core.guest import CLONES, parse_guest
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes
+from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes, refuse_overflow
 from .._core.record import read_record
 from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume, FillVolume, ImportBase
-from .._core.volume import REMOVED_USES, Found, pool_of, volume_names
+from .._core.volume import REMOVED_USES, pool_of, volume_names
 from .connection import Connection
 from .module import Outcome, describe, describe_volume
 from .options import parse_access
 from .prune import pruned
 from .survey import Survey
+from .volumes import Volumes
 
 
 def guests(params: dict, connection: Connection) -> Outcome:
@@ -56,11 +59,12 @@ def storage(params: dict, connection: Connection) -> Outcome:
     survey = Survey(connection, access=access)
     sighting = survey.guest(parse_guest({**options, "state": "present"}))
     if params["state"] == "absent":
-        plan = _removal(sighting, params["remove"])
+        plan = _removal(sighting, params["remove"], survey.volumes)
     else:
         plan = _volumes(sighting, params["flatten"])
         if params["flatten"]:
-            plan = plan_flattening(plan, sighting.world.pools, sighting.live)
+            plan = plan_flattening(plan, sighting.world, sighting.live, connection.has_snapshots(sighting.name))
+        refuse_overflow([sighting], [plan])
     return Outcome(
         plans=[plan],
         warnings=(*sighting.image.warnings, *survey.images.warnings),
@@ -92,25 +96,27 @@ def _volumes(sighting: Sighting, flat: bool) -> Plan:
     )
 
 
-def _removal(sighting: Sighting, remove: str) -> Plan:
+def _removal(sighting: Sighting, remove: str, volumes: Volumes) -> Plan:
     """Plan to delete a guest's volumes; raise ImageError where a domain still needs them."""
     if sighting.live:
         running = "runs" if sighting.live.state in RUNNING else "is defined"
         raise ImageError(
             f"guest {sighting.name} {running} and needs its volumes; the guests module with state: absent removes both"
         )
+    guest, pools = sighting.guest, sighting.world.pools
     disks = sighting.image.disks_of(sighting.image.boots[sighting.verdict.index])
-    pools = sighting.world.pools
-    names = volume_names(sighting.name, disks, sighting.guest, pools)
-    steps = [
-        DeleteVolume(pools[pool_of(sighting.guest, disk)], names[disk.id])
-        for disk in disks
-        if disk.format != "iso" and disk.use in REMOVED_USES[remove]
-    ]
-    if sighting.guest.seed:
-        pool = pools[sighting.guest.pool]
-        steps.append(DeleteVolume(pool, seed_volume(sighting.name, sighting.guest.seed, pool).name))
-    steps = [step for step in steps if sighting.world.file(step.path) != Found(None, False)]
+    steps = []
+    # Whatever the volumes were made with.
+    for clone in CLONES:
+        names = volume_names(sighting.name, disks, replace(guest, clone=clone), pools)
+        steps += [
+            DeleteVolume(pools[pool_of(guest, disk)], names[disk.id])
+            for disk in disks
+            if disk.format != "iso" and disk.use in REMOVED_USES[remove]
+        ]
+    if guest.seed:
+        steps.append(DeleteVolume(pools[guest.pool], seed_volume(sighting.name, guest.seed, pools[guest.pool]).name))
+    steps = [step for step in dict.fromkeys(steps) if volumes.is_there(step.pool, step.name)]
     claims.refuse_taken(sighting.name, [step.path for step in steps], sighting.taken)
     return Plan(name=sighting.name, steps=tuple(steps), was="present")
 
@@ -123,7 +129,8 @@ def _missing(plans: list[Plan]) -> list[dict]:
 
 def _unknown(plans: list[Plan]) -> list[tuple]:
     """Return the files on servers whose digest nobody told, each with the pool that it goes to."""
-    return [(source, pool) for source, pool in _sources(plans) if source.path and source.digest is None]
+    unknown = [(source, pool) for source, pool in _sources(plans) if source.path and source.digest is None]
+    return list({(source.path, pool.path): (source, pool) for source, pool in unknown}.values())
 
 
 def _sources(plans: list[Plan]) -> list[tuple]:

@@ -9,30 +9,41 @@ import errno
 import fcntl
 import os
 from contextlib import contextmanager
+from typing import Optional
 
 from .._core.errors import ImageError
 
 READ_ONLY, PRIVATE = 0o444, 0o600
+CONVERTED = ".qcow2"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def arriving(path: str, mode: int, resume: bool = False):
     """Give a file to fill, which takes its name only when it is whole and on the disk.
 
-    A second process that brings the same file waits, then finds it (the value is None). What a killed process left
-    is overwritten, or with `resume` kept, and then a failure leaves what came so far too. Raises ImageError for what
-    the file system refuses.
+    Where there is a file of its name with the ending CONVERTED at the end, that is taken instead. A second process that
+    brings the same file waits, then finds it (the value is None). What a killed process left is overwritten, or with
+    `resume` kept, and then a failure leaves what came so far too. Raises ImageError for what the file system refuses.
     """
     part = part_of(path)
-    with writing(path), held(part, resume):
+    converted = part + CONVERTED
+    with writing(path, part), held(part, resume):
+        remove(converted)
         if os.path.exists(path):
             remove(part)
             yield None
             return
         try:
             yield part
-            settle(part, path, mode)
+            # Never in the place of the part: who waits for its lock would get that of another file.
+            if os.path.exists(converted):
+                settle(converted, path, mode)
+                remove(part)
+            else:
+                settle(part, path, mode)
         except BaseException:
+            remove(converted)
             if not resume:
                 remove(part)
             raise
@@ -44,12 +55,14 @@ def part_of(path: str) -> str:
 
 
 @contextmanager
-def writing(path: str):
-    """Turn what the file system refuses into one line."""
+def writing(path: str, part: Optional[str] = None):
+    """Turn what the file system refuses into one line; a part that fills the disk is removed."""
     try:
         yield
     except OSError as error:
-        hint = "; make room there, or choose another pool" if error.errno == errno.ENOSPC else ""
+        if error.errno in FULL and part:
+            remove(part)
+        hint = "; make room there, or choose another pool" if error.errno in FULL else ""
         raise ImageError(f"cannot write: {error.strerror}{hint}", path) from None
 
 
@@ -57,7 +70,7 @@ def writing(path: str):
 def held(part: str, resume: bool = False):
     """Hold the lock of a file that is being written; without `resume`, empty it."""
     while True:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE), "r+b") as file:
+        with os.fdopen(_open(part), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Whoever held it before may have renamed or removed it; then the name is another file's, or free.
             if _is_at(file, part):
@@ -67,10 +80,22 @@ def held(part: str, resume: bool = False):
                 return
 
 
-def settle(part: str, path: str, mode: int) -> None:
-    """Give a whole file its name, once it is on the disk."""
-    os.chmod(part, mode)
+def _open(part: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(part, flags, PRIVATE)
+    except PermissionError:
+        # A run that was killed just before the end left it read-only.
+        os.unlink(part)
+        return os.open(part, flags, PRIVATE)
+
+
+def settle(part: str, path: str, mode: int, check=None) -> None:
+    """Give a whole file its name, once it is on the disk; `check` is called just before, and may raise."""
     _sync(part)
+    if check:
+        check()
+    os.chmod(part, mode)
     os.rename(part, path)
     _sync(os.path.dirname(path))
 
@@ -88,6 +113,12 @@ def _sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def room(path: str) -> int:
+    """Return how many bytes a file may still take, with some left for those who have theirs on the same disk."""
+    found = os.statvfs(os.path.dirname(path))
+    return found.f_bavail * found.f_frsize * 19 // 20
 
 
 def remove(path: str) -> None:

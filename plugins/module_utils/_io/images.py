@@ -13,7 +13,7 @@ from .._core.header import Header
 from .._core.image import Image, parse_image
 from .._core.record import RecordedDisk
 from .._core.trust import refuse_unknown_files, warning_of
-from .._core.volume import Pool, Source
+from .._core.volume import Pool, Source, verified_stamp
 from .source import Delivery, File, Folder
 from .spool import find_spooled
 from .url import Access, is_url
@@ -83,7 +83,7 @@ class Images:
             there = self._volumes.has_base(wanted.pool, known, wanted.format)
             return self._from_base(guest, wanted, known) if there else None
         told = tuple(sorted(checksums.items()))
-        digest = known or self._recorded(file, wanted)
+        digest = known or self._recorded(file, wanted, told)
         if not digest and is_url(file.path or ""):
             spooled = find_spooled(wanted.pool, file.path, file.stamp)
             path, digest = spooled or (file.path, None)
@@ -102,13 +102,14 @@ class Images:
             self._files[key] = self.folder(guest).file(wanted.name, wanted.format != "boot")
         return self._files[key]
 
-    def _recorded(self, file: File, wanted: Wanted) -> Optional[str]:
-        """Return the digest that the guest's record has of a file, if that has not changed since."""
+    def _recorded(self, file: File, wanted: Wanted, told: tuple) -> Optional[str]:
+        """Return the digest that the guest's record has of a file, if that has not changed since, nor what is told of it."""
         recorded = wanted.recorded
         if not recorded or not recorded.digest:
             return None
         # A server that does not tell what version of a file it has leaves only this, or fetching it each time.
-        same = recorded.stamp == file.stamp if file.stamp else is_url(file.path or "")
+        stamp = verified_stamp(file.stamp, told)
+        same = recorded.stamp == stamp if stamp else is_url(file.path or "")
         there = wanted.there or self._volumes.has_base(wanted.pool, recorded.digest, wanted.format)
         return recorded.digest if same and there else None
 

@@ -9,10 +9,10 @@ import io
 import os
 import shutil
 import subprocess
-import tempfile
 
 from .._core.errors import ImageError
 from .._core.names import plain
+from .workspace import cache, workspace
 
 # The first that is there is taken; all of them know mkisofs' options.
 TOOLS = (("xorriso", "-no_rc", "-as", "mkisofs"), ("genisoimage",), ("mkisofs",))
@@ -64,13 +64,13 @@ def _image(files: dict[str, bytes], label: str) -> bytes:
 def _by_tool(command: list, files: dict[str, bytes]) -> bytes:
     tool = os.path.basename(command[0])
     try:
-        with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+        with workspace() as folder:
             _fill(os.path.join(folder, FOLDER), files)
             _run(command, folder, tool)
             with open(os.path.join(folder, IMAGE), "rb") as file:
                 return file.read()
     except OSError as error:
-        place = error.filename or tempfile.gettempdir()
+        place = error.filename or cache()
         raise ImageError(f"cannot make an ISO image with {tool}: {error.strerror}", place) from None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from .._core import xml
-from .._core.errors import ImageError
+from .._core.errors import ImageError, WrongContent
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
@@ -195,7 +195,7 @@ def compare(found: dict[str, str], checksums: dict[str, str], label: str, where:
     """Raise ImageError where digests are not the checksums that were told."""
     for kind, told in checksums.items():
         if found[kind] != told:
-            raise ImageError(
+            raise WrongContent(
                 f"{label} has the {kind} checksum {found[kind]}, and {told} was told; it is not the file that was meant, "
                 "or it is damaged",
                 where,

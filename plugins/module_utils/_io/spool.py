@@ -17,16 +17,20 @@ from typing import Optional
 
 from .._core.errors import ImageError
 from .._core.volume import STREAMED, Pool, Source
-from .files import PRIVATE, held, remove, settle, writing
+from .files import PRIVATE, held, remove, room, settle, writing
 from .pump import FileWriter, pour
 from .source import compare
 from .url import Access, shown
+from .workspace import cache
 
-CACHE = "~/.cache/virt.image"
+# What this run fetched, by folder and URL: a server that tells another version each time is not asked again.
+_fetched: dict[tuple, tuple[str, str]] = {}
 
 
 def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[str, str]]:
     """Return path and SHA-256 of a file that was fetched already, or None."""
+    if (_folder(pool), url) in _fetched:
+        return _fetched[_folder(pool), url]
     head = os.path.join(_folder(pool), f".fetch-{_key(url, stamp)}-")
     for path in sorted(glob.glob(f"{glob.escape(head)}*.part")):
         digest = path[len(head) : -len(".part")]
@@ -41,25 +45,26 @@ def spool(source: Source, pool: Pool, access: Access) -> None:
     from .fetch import download
 
     folder = _folder(pool)
-    if pool.kind in STREAMED:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
     kinds = {"sha256", *dict(source.checksums)}
     key = os.path.join(folder, f".fetch-{_key(source.path, source.stamp)}")
     part = f"{key}.part"
-    with writing(part), held(part, resume=bool(source.stamp)):
+    with writing(part, part), held(part, resume=bool(source.stamp)):
         have = os.path.getsize(part)
+        most = have + room(part)
         with download(source.path, access, source.label, have, source.stamp) as reader, open(part, "r+b", 0) as file:
-            found = pour(reader, FileWriter(file.fileno()), kinds, source.label, have=reader.offset, unpack=False)
+            found = pour(reader, FileWriter(file.fileno()), kinds, source.label, most, have=reader.offset, unpack=False)
         try:
             compare(found.digests, dict(source.checksums), source.label, shown(source.path))
         except ImageError:
             remove(part)
             raise
-        settle(part, f"{key}-{found.digests['sha256']}.part", PRIVATE)
+        whole = f"{key}-{found.digests['sha256']}.part"
+        settle(part, whole, PRIVATE)
+    _fetched[folder, source.path] = (whole, found.digests["sha256"])
 
 
 def _folder(pool: Pool) -> str:
-    return os.path.expanduser(CACHE) if pool.kind in STREAMED else pool.path
+    return cache() if pool.kind in STREAMED else pool.path
 
 
 def _key(url: str, stamp: Optional[str]) -> str:

@@ -11,6 +11,7 @@ Source: https://libvirt.org/html/libvirt-libvirt-storage.html#virStorageVolUploa
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from contextlib import contextmanager
 
@@ -23,11 +24,30 @@ MARK = b"virt.image: this volume is being filled; what it holds is not whole".lj
 PIECE = 256 * 1024
 # libvirt 9 loses the error of an upload's last writes (a full file system); of 4 MiB it lost none.
 TAIL = 8 * 1024 * 1024
+STILL_SECONDS, POLL_SECONDS = 5, 0.5
 
 
 def is_begun(connection: Connection, pool: str, name: str) -> bool:
     """Return whether a volume was begun and never filled to its end."""
     return read_head(connection, pool, name, len(MARK)) == MARK
+
+
+def is_whole(connection: Connection, pool: str, name: str) -> bool:
+    """Return whether a volume is there and was filled to its end; one that another play fills is waited for."""
+    known, since = None, time.monotonic()
+    while name in connection.volume_names(pool):
+        if not is_begun(connection, pool, name):
+            return True
+        with doing(f"look at volume {name} of pool {pool}"):
+            allocation = connection.volume(pool, name).info()[2]
+        now = time.monotonic()
+        if allocation != known:
+            known, since = allocation, now
+        elif now - since > STILL_SECONDS:
+            # Whoever began it is gone.
+            return False
+        time.sleep(POLL_SECONDS)
+    return False
 
 
 def read_head(connection: Connection, pool: str, name: str, length: int) -> bytes:

@@ -35,7 +35,7 @@ from .._core.volume import (
 from .connection import Connection
 from .images import Images, Wanted
 from .url import Access
-from .volumes import Volumes
+from .volumes import Volumes, backing_files
 
 
 class Survey:
@@ -48,7 +48,7 @@ class Survey:
         self.host = lru_cache(maxsize=None)(self._host)
         self._offer = lru_cache(maxsize=None)(self._domain_capabilities)
         self._networks = lru_cache(maxsize=None)(connection.networks)
-        self._taken = lru_cache(maxsize=None)(connection.disks)
+        self._taken = lru_cache(maxsize=None)(self._disks)
 
     def all(self, guests) -> tuple[list[Sighting], Problems]:
         """Return what was seen for each guest, and what was wrong on the way."""
@@ -88,6 +88,14 @@ class Survey:
             taken={} if live and guest.state != "absent" else self._taken(),
         )
         return sighting if guest.state == "absent" else self._with_offer(sighting)
+
+    def _disks(self) -> dict[str, tuple[str, ...]]:
+        """Return the files of domains' disks, also those that only the header of an overlay names."""
+        found = self.connection.disks()
+        for path, names in list(found.items()) if self.connection.is_local else ():
+            for below in backing_files(path):
+                found[below] = tuple(dict.fromkeys((*found.get(below, ()), *names)))
+        return found
 
     def _with_offer(self, sighting: Sighting) -> Sighting:
         """Return the sighting with what the guest's emulator offers, where it asks for something that not all have."""

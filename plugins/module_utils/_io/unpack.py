@@ -228,8 +228,8 @@ def _refusal(name: str, words: str, what: str) -> ImageError:
     """Return the error for what a library or a command said."""
     if _is_too_large(words):
         return ImageError(
-            f"needs more than {MEMORY_MIB} MiB of memory to unpack; pack it with a smaller dictionary or window ({name} "
-            "without --long or dict= beyond that)",
+            f"needs more than {MEMORY_MIB} MiB of memory to unpack; pack it with a smaller dictionary or window "
+            f"({name} without --long or dict= beyond that)",
             what,
         )
     if any(known in words for known in CUT):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import lru_cache
 from typing import Optional
@@ -21,6 +22,11 @@ from .streams import is_begun
 # The types whose volumes are files in a folder, and those whose volumes are block devices.
 FOLDER_POOLS = ("dir", "fs", "netfs")
 BLOCK_POOLS = ("logical", "zfs")
+# As deep as libvirt follows chains.
+MAX_CHAIN = 200
+QCOW2 = b"QFI\xfb"
+# An attribute of a file: the SHA-256 of the image's file that it is a copy of.
+ORIGIN = "user.virt-image.sha256"
 
 
 class Volumes:
@@ -71,15 +77,22 @@ class Volumes:
         """Return the base volume that holds a file with this SHA-256, delivered in that format."""
         return self.look(pool, base_name(digest, format), base_format(format))
 
+    def is_there(self, pool: Pool, name: str) -> bool:
+        """Return whether there is a volume of that name, whatever it holds."""
+        listed = pool.kind != PLAIN and name in self._listed(pool.name)
+        return listed or (pool.kind not in STREAMED and os.path.lexists(f"{pool.path}/{name}"))
+
     def _look(self, pool: Pool, name: str, format: str, ours: bool) -> Found:
         if pool.kind not in STREAMED:
             listed = pool.kind != PLAIN and name in self._listed(pool.name)
-            return Found(file_header(f"{pool.path}/{name}", format), listed)
+            path = f"{pool.path}/{name}"
+            header = file_header(path, format)
+            return Found(header, listed, None if ours or not header else origin_of(path))
         if name not in self._listed(pool.name):
             return Found(None, False)
         if not ours and is_begun(self.connection, pool.name, name):
             return Found(None, True)
-        return Found(self.connection.volume_header(pool.name, name), True)
+        return Found(self.connection.volume_header(pool.name, name, format), True)
 
     def left(self, disk: RecordedDisk, disks: tuple) -> tuple[Optional[Pool], Found]:
         """Return what is left of a recorded volume; `disks` are the paths that its domain has as disks."""
@@ -118,8 +131,49 @@ def file_header(path: str, format: str) -> Optional[Header]:
     try:
         with opened(path, "the volume") as file:
             size = os.fstat(file.fileno()).st_size
-            return read_header(file.read(HEADER_BYTES), size, path) if format == "qcow2" else Header(format, size)
+            if format != "qcow2":
+                return Header(format, size)
+            header = read_header(file.read(HEADER_BYTES), size, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ImageError(f"cannot read the volume: {error.strerror}", path) from None
+    if header.format != format:
+        raise ImageError(f"is no {format} image: damaged, or put there by someone else; it is left as it is", path)
+    return header
+
+
+def mark_origin(path: str, digest: Optional[str]) -> None:
+    """Write down what a copy was made from, where the file system can."""
+    try:
+        os.setxattr(path, ORIGIN, (digest or "").encode())
+    except OSError:
+        # Then nobody asks for it either.
+        pass
+
+
+def origin_of(path: str) -> Optional[str]:
+    """Return what a copy was made from; an empty text where nothing is written down, None where nothing can be."""
+    try:
+        return os.getxattr(path, ORIGIN).decode("ascii", "replace")
+    except OSError as error:
+        return "" if error.errno == errno.ENODATA else None
+
+
+def backing_files(path: str) -> list[str]:
+    """Return the files below an overlay on this machine, as far as headers tell; none for what cannot be read."""
+    found: list[str] = []
+    while len(found) < MAX_CHAIN:
+        try:
+            with opened(path, "the volume") as file:
+                head = file.read(HEADER_BYTES)
+            header = read_header(head, os.path.getsize(path), path) if head.startswith(QCOW2) else None
+        except (OSError, ImageError):
+            return found
+        if not header or not header.backing or "://" in header.backing or header.backing.startswith("json:"):
+            return found
+        path = os.path.normpath(os.path.join(os.path.dirname(path), header.backing))
+        if path in found:
+            return found
+        found.append(path)
+    return found
