@@ -132,8 +132,8 @@ def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: i
         # Of a file, all that is behind its content would be content too.
         capacity = max(capacity, size) if pool.kind == BLOCK else size
         connection.delete_volume(pool.name, name)
-        connection.create_volume(pool.name, name, "raw", capacity, sparse=pool.kind != BLOCK)
-        with UploadWriter(connection, pool.name, name) as writer:
+        connection.create_volume(pool.name, name, "raw", capacity if pool.kind == BLOCK else 0, sparse=pool.kind != BLOCK)
+        with UploadWriter(connection, pool.name, name, capacity) as writer:
             found = pour(reader, writer, _kinds(source) if source else (), name, writer.capacity, unpack=False)
             if source:
                 _verify(found.digests, source)

@@ -4,7 +4,8 @@
 """Volumes that are not files of this machine, filled through libvirt's streams.
 
 There is no renaming of volumes through libvirt. So a volume begins with a mark while it is being filled, and its own
-first bytes come last: one with the mark was never filled to its end.
+first bytes come last: one with the mark was never filled to its end. A file is made empty, with no byte at all, and gets
+the mark before anything else. A block device is as large as it will be at once, and begins with zeros then.
 
 Source: https://libvirt.org/html/libvirt-libvirt-storage.html#virStorageVolUpload
 """
@@ -27,9 +28,13 @@ TAIL = 8 * 1024 * 1024
 STILL_SECONDS, POLL_SECONDS = 5, 0.5
 
 
-def is_begun(connection: Connection, pool: str, name: str) -> bool:
-    """Return whether a volume was begun and never filled to its end."""
-    return read_head(connection, pool, name, len(MARK)) == MARK
+def is_begun(connection: Connection, pool: str, name: str, system: bool = False) -> bool:
+    """Return whether a volume was begun and never filled to its end.
+
+    `system`: it is a disk that is booted from, so that it is known to begin with something.
+    """
+    head = read_head(connection, pool, name, len(MARK))
+    return head in (MARK, b"") or (system and not head.strip(b"\0"))
 
 
 def is_whole(connection: Connection, pool: str, name: str) -> bool:
@@ -57,10 +62,12 @@ def read_head(connection: Connection, pool: str, name: str, length: int) -> byte
 
 def _download(connection: Connection, volume, offset: int, length: int, what: str) -> bytes:
     data = b""
-    with doing(what), _stream(connection) as stream:
+    with doing(what):
         length = min(length, volume.info()[1] - offset)
-        if length > 0:
-            volume.download(stream, offset, length, 0)
+    if length <= 0:
+        return data
+    with doing(what), _stream(connection) as stream:
+        volume.download(stream, offset, length, 0)
         while len(data) < length and (more := stream.recv(min(PIECE, length - len(data)))):
             data += more
     return data
@@ -69,18 +76,18 @@ def _download(connection: Connection, volume, offset: int, length: int, what: st
 class UploadWriter:
     """Fills a volume from its beginning to its end; without `commit`, what was written does not count.
 
-    What is not written is zeros, to the end of the volume.
+    What is not written is zeros, to the end of the volume, or of the `capacity` in bytes that a file is to get.
     """
 
     holes = True
 
-    def __init__(self, connection: Connection, pool: str, name: str) -> None:
+    def __init__(self, connection: Connection, pool: str, name: str, capacity: int = 0) -> None:
         self.what = f"fill volume {name} of pool {pool}"
         self._connection = connection
         self._volume = connection.volume(pool, name)
         with doing(self.what):
             # Of a block device it may be more than was asked for.
-            self.capacity = capacity = self._volume.info()[1]
+            self.capacity = capacity = max(capacity, self._volume.info()[1])
         self._head = bytearray(min(len(MARK), capacity))
         self._position = len(self._head)
         self._tail: deque = deque()

@@ -142,7 +142,7 @@ class Survey:
     def _look_at(self, disk: Disk, own: str, guest: Guest, world: World, recorded: Optional[RecordedDisk]) -> None:
         """Add a disk's own volume to the world, and its source where it is needed."""
         pool = world.pools[pool_of(guest, disk)]
-        found = self.volumes.look(pool, own, own_format(disk, guest.clone, pool.kind), ours=bool(recorded))
+        found = self.volumes.look(pool, own, own_format(disk, guest.clone, pool.kind), ours=bool(recorded), system=disk.use == "system")
         world.found[f"{pool.path}/{own}"] = found
         # A user's or scratch disk that exists stays as it is; its first content is of no interest any more.
         wanted = disk.use == "system" or disk.format == "iso" or not found.header

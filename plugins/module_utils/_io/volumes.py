@@ -63,11 +63,11 @@ class Volumes:
         self.connection.locks.use(folder)
         return Pool(name, os.path.normpath(folder), room, PLAIN)
 
-    def look(self, pool: Pool, name: str, format: str, ours: bool = False) -> Found:
+    def look(self, pool: Pool, name: str, format: str, ours: bool = False, system: bool = False) -> Found:
         """Return a volume as it is; `ours`: a guest's record has it, so that it was filled to its end."""
         key = (pool, name, format, ours)
         if key not in self._seen:
-            self._seen[key] = self._look(pool, name, format, ours)
+            self._seen[key] = self._look(pool, name, format, ours, system)
         return self._seen[key]
 
     def has_base(self, pool: Pool, digest: Optional[str], format: str) -> bool:
@@ -82,7 +82,7 @@ class Volumes:
         listed = pool.kind != PLAIN and name in self._listed(pool.name)
         return listed or (pool.kind not in STREAMED and os.path.lexists(f"{pool.path}/{name}"))
 
-    def _look(self, pool: Pool, name: str, format: str, ours: bool) -> Found:
+    def _look(self, pool: Pool, name: str, format: str, ours: bool, system: bool) -> Found:
         if pool.kind not in STREAMED:
             listed = pool.kind != PLAIN and name in self._listed(pool.name)
             path = f"{pool.path}/{name}"
@@ -90,7 +90,7 @@ class Volumes:
             return Found(header, listed, None if ours or not header else origin_of(path))
         if name not in self._listed(pool.name):
             return Found(None, False)
-        if not ours and is_begun(self.connection, pool.name, name):
+        if not ours and is_begun(self.connection, pool.name, name, system and pool.kind == BLOCK):
             return Found(None, True)
         return Found(self.connection.volume_header(pool.name, name, format), True)
 
