@@ -157,6 +157,10 @@ def _pull(step: steps.FlattenVolume, domain) -> None:
             domain.blockPull(step.path)
         while domain.blockJobInfo(step.path):
             time.sleep(POLL_SECONDS)
+        if state_of(domain) == "running":
+            # QEMU 7.2 writes down that nothing is below before it has written all that was; stopping a guest flushes.
+            domain.suspend()
+            domain.resume()
     here = step.pool.kind not in STREAMED
     if here and file_header(step.path, step.layers[0].format).backing:
         raise ImageError("the job that flattens it ended before it was done; see the guest's log", step.path)

@@ -45,13 +45,16 @@ def _bring(source: Source, format: str, target: str, access: Access) -> None:
     """Fill a file with what a source holds, unpacked and verified; raise ImageError."""
     have = os.path.getsize(target)
     try:
-        _pour(source, format, target, access, have)
+        try:
+            _pour(source, format, target, access, have)
+        except WrongContent:
+            if not have:
+                raise
+            # What a killed run left was another file's.
+            _pour(source, format, target, access, 0)
     except WrongContent:
-        os.truncate(target, 0)
-        if not have:
-            raise
-        # What a killed run left was another file's.
-        _pour(source, format, target, access, 0)
+        files.remove(target)
+        raise
     check_content(_header_of(target), format, source.label)
 
 
@@ -106,7 +109,8 @@ def _header_of(path: str):
 def fill_volume(step: FillVolume, connection: Connection, access: Access) -> None:
     """Make a volume through libvirt and fill it; raise ImageError. One that a killed run left begun is made anew."""
     name, pool = step.name, step.pool.name
-    if is_whole(connection, pool, name):
+    # The plan saw none that is whole: one of zeros was made and never begun, and LVM's begin with zeros.
+    if is_whole(connection, pool, name, step.pool.kind == BLOCK):
         raise ImageError(f"volume {name} appeared in {step.pool} while it was made; another play works on this guest")
     source = step.source
     plain = not source.packing and not is_url(source.path) and step.format == step.source_format

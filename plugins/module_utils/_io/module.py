@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.pipeline import Plan
-from .._core.steps import ImportBase
+from .._core.steps import FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo
 from .connection import Connection
@@ -91,9 +91,8 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
         done = [Done(plan, plan.steps, plan.state) for plan in outcome.plans]
     else:
         done = _apply(outcome, connection)
-    if not module.check_mode and not any(one.error for one in done):
-        for path in outcome.spent:
-            remove(path)
+    if not module.check_mode:
+        _remove_spent(outcome.spent, done)
     changed = any(one.steps for one in done)
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
@@ -102,6 +101,15 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)
+
+
+def _remove_spent(paths, done: list[Done]) -> None:
+    """Remove what was fetched, but for what a plan that failed begins with when it is run again."""
+    failed = [step for one in done if one.error for step in one.plan.steps]
+    needed = {step.source.path for step in failed if isinstance(step, (ImportBase, FillVolume))}
+    for path in paths:
+        if path not in needed:
+            remove(path)
 
 
 def _apply(outcome: Outcome, connection) -> list[Done]:

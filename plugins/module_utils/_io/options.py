@@ -124,7 +124,7 @@ PLACE = {
     "clone": {"type": "str", "choices": list(guest.CLONES), "default": "linked"},
     **DISKS,
     # raw: as str, Ansible would make a mapping the text of a Python dict (None, True), and nobody could say so.
-    "seed": {"type": "dict", "options": {name: {"type": "raw", "no_log": True} for name in seed.KEYS}},
+    "seed": {"type": "dict", "no_log": True, "options": {name: {"type": "raw", "no_log": True} for name in seed.KEYS}},
 }
 
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}

@@ -31,6 +31,9 @@ def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[s
     """Return path and SHA-256 of a file that was fetched already, or None."""
     if (_folder(pool), url) in _fetched:
         return _fetched[_folder(pool), url]
+    if not stamp:
+        # It may be another file by now.
+        return None
     head = os.path.join(_folder(pool), f".fetch-{_key(url, stamp)}-")
     for path in sorted(glob.glob(f"{glob.escape(head)}*.part")):
         digest = path[len(head) : -len(".part")]

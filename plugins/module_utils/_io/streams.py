@@ -37,11 +37,11 @@ def is_begun(connection: Connection, pool: str, name: str, system: bool = False)
     return head in (MARK, b"") or (system and not head.strip(b"\0"))
 
 
-def is_whole(connection: Connection, pool: str, name: str) -> bool:
+def is_whole(connection: Connection, pool: str, name: str, system: bool = False) -> bool:
     """Return whether a volume is there and was filled to its end; one that another play fills is waited for."""
     known, since = None, time.monotonic()
     while name in connection.volume_names(pool):
-        if not is_begun(connection, pool, name):
+        if not is_begun(connection, pool, name, system):
             return True
         with doing(f"look at volume {name} of pool {pool}"):
             allocation = connection.volume(pool, name).info()[2]
