@@ -46,6 +46,7 @@ def guests(params: dict, connection: Connection) -> Outcome:
         unknown=_unknown(plans),
         access=access,
         spent=tuple(survey.images.spooled),
+        unlisted=tuple(sorted(survey.volumes.unlisted)),
         report=lambda done: {"guests": [describe(one) for one in done]},
     )
 
@@ -71,6 +72,7 @@ def storage(params: dict, connection: Connection) -> Outcome:
         unknown=_unknown([plan]),
         access=access,
         spent=tuple(survey.images.spooled),
+        unlisted=tuple(sorted(survey.volumes.unlisted)),
         report=lambda done: {
             "volumes": [describe_volume(volume) for volume in plan.volumes],
             "actions": describe(done[0])["actions"],

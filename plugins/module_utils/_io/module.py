@@ -42,6 +42,8 @@ class Outcome:
     # What must be fetched before it is known what to apply: (source, pool).
     unknown: list[tuple] = field(default_factory=list)
     access: Access = Access()
+    # Pools whose files libvirt is to look at.
+    unlisted: tuple[str, ...] = ()
     # Fetched files that nobody needs once the plans were carried out.
     spent: tuple[str, ...] = ()
 
@@ -93,6 +95,8 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
         done = _apply(outcome, connection)
     if not module.check_mode:
         _remove_spent(outcome.spent, done)
+        for pool in outcome.unlisted:
+            connection.refresh_pool(pool)
     changed = any(one.steps for one in done)
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access

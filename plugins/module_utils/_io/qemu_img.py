@@ -41,8 +41,17 @@ MAX_LAYERS = 200
 WITH_BACKING = ("qcow", "qcow2", "vmdk")
 # Says the limits, then becomes qemu-img. Its own process, as ours may have threads, between whose locks nothing but an
 # exec is safe after a fork (so subprocess' preexec_fn is not); not prlimit, which is not on each system.
+# It dies with us: what is killed must not leave somebody who still writes to a file that the next run fills
+# (prctl(2), PR_SET_PDEATHSIG).
 LAUNCHER = """
 import os, resource, signal, sys
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
+except (ImportError, OSError, AttributeError):
+    pass
+if os.getppid() != int(sys.argv.pop(1)):
+    os._exit(1)
 for told in sys.argv[1].split():
     name, value = told.split("=")
     kind = getattr(resource, name)
@@ -191,7 +200,7 @@ def _launched(command: list, limits: Limits) -> Optional[subprocess.CompletedPro
         "RLIMIT_CORE": 0,
     }
     rows = " ".join(f"{name}={value}" for name, value in told.items())
-    launcher = [sys.executable or "python3", "-I", "-S", "-c", LAUNCHER, rows]
+    launcher = [sys.executable or "python3", "-I", "-S", "-c", LAUNCHER, str(os.getpid()), rows]
     # With a heap for each thread, the C library would reserve 64 MiB of address space for each.
     own = {**os.environ, "LC_ALL": "C", "MALLOC_ARENA_MAX": "1"}
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}

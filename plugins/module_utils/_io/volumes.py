@@ -37,6 +37,8 @@ class Volumes:
         self.pool = lru_cache(maxsize=None)(self._pool)
         self._listed = lru_cache(maxsize=None)(connection.volume_names)
         self._seen: dict[tuple, Found] = {}
+        # Pools in which a killed run left what libvirt does not list.
+        self.unlisted: set[str] = set()
 
     def _pool(self, name: str) -> Pool:
         tree = self.connection.pool_tree(name)
@@ -87,6 +89,8 @@ class Volumes:
             listed = pool.kind != PLAIN and name in self._listed(pool.name)
             path = f"{pool.path}/{name}"
             header = file_header(path, format)
+            if header and pool.kind != PLAIN and not listed:
+                self.unlisted.add(pool.name)
             return Found(header, listed, None if ours or not header else origin_of(path))
         if name not in self._listed(pool.name):
             return Found(None, False)
