@@ -50,7 +50,7 @@ def _pgp(tmp_path_factory):
     ):
         gpg(*when, "--quick-gen-key", f"{name.title()} <{name}@example.com>", "ed25519", "sign", lasts)
         listed = gpg("--list-keys", "--with-colons", f"{name}@example.com").decode().splitlines()
-        prints[name] = next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
+        prints[name] = [line.split(":")[9] for line in listed if line.startswith("fpr:")][0]
     gpg("--quick-add-key", prints["carol"], "ed25519", "sign")
 
     def sign(*options, who="alice", content=CONTENT):
