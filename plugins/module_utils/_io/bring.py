@@ -43,18 +43,16 @@ def import_base(step: ImportBase, connection: Connection, access: Access) -> Non
 
 def _bring(source: Source, format: str, target: str, access: Access) -> None:
     """Fill a file with what a source holds, unpacked and verified; raise ImageError."""
-    have = os.path.getsize(target)
-    try:
+    left = os.path.getsize(target)
+    # What a killed run left may be another file's; then all of it comes again.
+    for have in (left, 0) if left else (0,):
         try:
             _pour(source, format, target, access, have)
+            break
         except WrongContent:
             if not have:
+                files.remove(target)
                 raise
-            # What a killed run left was another file's.
-            _pour(source, format, target, access, 0)
-    except WrongContent:
-        files.remove(target)
-        raise
     check_content(_header_of(target), format, source.label)
 
 

@@ -36,10 +36,11 @@ def arriving(path: str, mode: int, resume: bool = False):
             return
         try:
             yield part
-            # Never in the place of the part: who waits for its lock would get that of another file.
             if os.path.exists(converted):
-                settle(converted, path, mode)
-                remove(part)
+                # Locked before it stands in the place of the part: who comes next would get the lock of another file.
+                with held(converted, resume=True):
+                    os.replace(converted, part)
+                    settle(part, path, mode)
             else:
                 settle(part, path, mode)
         except BaseException:
