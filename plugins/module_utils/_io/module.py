@@ -120,8 +120,9 @@ def _apply(outcome: Outcome, connection) -> list[Done]:
     """Carry out all plans; a guest that fails does not hold up the others, and waiting comes last, for all at once."""
     broken: dict[str, str] = {}
     done = [_apply_one(plan, connection, outcome.access, broken) for plan in outcome.plans]
-    # Domains have what they need, and are seen by who prunes.
-    connection.locks.release()
+    if connection:
+        # Domains have what they need, and are seen by who prunes.
+        connection.locks.release()
     begun = time.monotonic()
     for one in done:
         for step in () if one.error else one.plan.waits:
