@@ -10,8 +10,9 @@ from typing import Optional
 
 from . import xml
 from .claims import disk_paths
-from .definition import Change, applied_of, applied_text
+from .definition import applied_of, applied_text
 from .errors import ImageError
+from .merge import Change
 from .pipeline import Live, Plan
 from .record import read_record, set_record
 from .steps import DefineDomain, FlattenVolume

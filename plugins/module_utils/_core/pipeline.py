@@ -14,6 +14,7 @@ from .guest import Guest
 from .host import Host
 from .image import Image
 from .match import Verdict, choose
+from .merge import Change
 from .offer import offered_to
 from .record import Record, read_record
 from .seed import SEED
@@ -328,7 +329,7 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     steps.extend(removal)
     if live.persistent:
         steps.append(UndefineDomain(sighting.name))
-    change = definition.Change("domain", live.xml, None)
+    change = Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
 
 

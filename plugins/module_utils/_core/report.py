@@ -11,8 +11,9 @@ from typing import Optional
 
 from . import claims, xml
 from .chain import DomainDisk, read_disks
-from .definition import Change, is_stale, redefine
+from .definition import is_stale, redefine
 from .errors import ImageError
+from .merge import Change
 from .record import Record, RecordedDisk, read_record
 
 

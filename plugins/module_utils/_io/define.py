@@ -11,6 +11,7 @@ from typing import Optional
 from .._core import definition, xml
 from .._core.errors import ImageError
 from .._core.guest import Shutdown
+from .._core.merge import Change
 from .._core.names import name_mistake
 from .._core.pipeline import RUNNING, UP, Live, Plan
 from .._core.record import Record, read_record
@@ -70,7 +71,7 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
     return Plan(
         name=name,
         steps=steps,
-        changes=(definition.Change("domain", live.xml, None),),
+        changes=(Change("domain", live.xml, None),),
         before=live.xml,
         was=live.state,
     )
