@@ -17,6 +17,7 @@ from . import files, qemu_img
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
+from .life import find_domain, set_autostart, start, stop, undefine
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .source import opened
@@ -26,7 +27,6 @@ from .volumes import file_header, mark_origin
 from .workspace import workspace
 
 POLL_SECONDS = 0.2
-STOPPED = ("shutoff", "crashed")
 
 
 def apply(plan_steps, connection: Connection, access: Access):
@@ -116,7 +116,7 @@ def _capacity_below(step: steps.CreateVolume, connection: Connection) -> int:
 def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
     if step.domain:
         # QEMU has the file, and tells its guest.
-        domain = _domain(step.domain, connection)
+        domain = find_domain(step.domain, connection)
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     elif step.pool.kind == REMOTE:
@@ -182,105 +182,6 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
     connection.define(step.name, step.xml)
 
 
-def _set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
-    with doing(f"set autostart of domain {step.name}"):
-        domain.setAutostart(int(step.autostart))
-
-
-def _start(step: steps.StartDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
-    try:
-        with doing(f"{'resume' if step.resume else 'start'} domain {step.name}"):
-            if not step.resume:
-                domain.create()
-            elif state_of(domain) == "pmsuspended":
-                domain.pMWakeup()
-            else:
-                domain.resume()
-    except ImageError as error:
-        if step.virt_type != "kvm":
-            raise
-        # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
-        hint = "if this host's KVM cannot run guests, virt_type: qemu emulates them"
-        raise ImageError(f"{error}; {hint}") from None
-
-
-def _stop(step: steps.StopDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
-    with doing(f"stop domain {step.name}"):
-        if state_of(domain) == "pmsuspended":
-            domain.pMWakeup()
-        if state_of(domain) == "paused":
-            # A paused guest cannot hear that it is to shut down.
-            domain.resume()
-        if _shut_down(domain, step.timeout):
-            return
-        if not step.force:
-            raise ImageError(
-                f"domain {step.name} did not stop within {step.timeout} s; it may lack ACPI and a guest agent, or be "
-                "busy. shutdown: {force: true} powers it off after the timeout"
-            )
-        if _state(domain) not in STOPPED:
-            domain.destroy()
-
-
-def _shut_down(domain, timeout: int) -> bool:
-    """Ask a guest to stop, again each few seconds (one that boots may not hear it); return whether it did."""
-    begun = time.monotonic()
-    asked = None
-    while _state(domain) not in STOPPED:
-        now = time.monotonic()
-        if now - begun >= timeout:
-            return False
-        if asked is None or now - asked > 5:
-            asked = now
-            try:
-                domain.shutdown()
-            except libvirt.libvirtError:
-                # It may have stopped meanwhile; the loop sees that.
-                pass
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def _state(domain) -> str:
-    """Return a domain's state; one that was not persistent is gone when it stops."""
-    try:
-        return state_of(domain)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return "shutoff"
-        raise
-
-
-def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
-    flags = (
-        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-    )
-    with doing(f"undefine domain {step.name}"):
-        try:
-            domain.undefineFlags(flags)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
-                raise
-            # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
-            if domain.hasManagedSaveImage():
-                domain.managedSaveRemove()
-            domain.undefine()
-
-
-def _domain(name: str, connection: Connection):
-    domain = connection.find_domain(name)
-    if domain is None:
-        raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
-    return domain
-
-
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
 OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
@@ -291,8 +192,8 @@ PERFORM = {
     steps.FlattenVolume: _flatten_volume,
     steps.DeleteVolume: _delete_volume,
     steps.DefineDomain: _define,
-    steps.SetAutostart: _set_autostart,
-    steps.StartDomain: _start,
-    steps.StopDomain: _stop,
-    steps.UndefineDomain: _undefine,
+    steps.SetAutostart: set_autostart,
+    steps.StartDomain: start,
+    steps.StopDomain: stop,
+    steps.UndefineDomain: undefine,
 }
