@@ -12,6 +12,7 @@ from typing import Optional
 
 from .asker import Asker
 from .errors import Problem
+from .lifecycle import Shutdown, Wait, parse_shutdown, parse_wait
 from .match import Wish
 from .seed import Seed, parse_seed
 from .trust import OPTIONS as TRUST_OPTIONS
@@ -68,23 +69,6 @@ class DiskOption:
 
     size: Optional[int] = None
     pool: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What shows that the guest lives, within `timeout` seconds."""
-
-    agent: bool = False
-    address: bool = False
-    timeout: int = 120
-
-
-@dataclass(frozen=True)
-class Shutdown:
-    """How a guest is stopped: asked to, for `timeout` seconds; then powered off only where `force` says so."""
-
-    timeout: int = 60
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,8 +132,8 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
         state=asker.one_of("state", STATES, default="started"),
-        wait=asker.part("wait", _wait),
-        shutdown=asker.part("shutdown", _shutdown),
+        wait=asker.part("wait", parse_wait),
+        shutdown=asker.part("shutdown", parse_shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
     )
     without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
@@ -227,14 +211,3 @@ def _network(asker: Asker) -> Network:
 
 def _graphics(asker: Asker) -> Graphics:
     return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))
-
-
-def _wait(asker: Asker) -> Wait:
-    return Wait(
-        bool(asker.flag("agent")), bool(asker.flag("address")), asker.number("timeout", 1, 86400) or Wait.timeout
-    )
-
-
-def _shutdown(asker: Asker) -> Shutdown:
-    timeout = asker.number("timeout", 0, 86400)
-    return Shutdown(Shutdown.timeout if timeout is None else timeout, bool(asker.flag("force")))

@@ -13,6 +13,8 @@ from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .host import Host
 from .image import Image
+from .lifecycle import RUNNING, UP, Belongings
+from .living import plan_start, plan_waits
 from .match import Verdict, choose
 from .merge import Change
 from .offer import offered_to
@@ -27,18 +29,14 @@ from .steps import (
     FillVolume,
     ImportBase,
     SetAutostart,
-    StartDomain,
     StopDomain,
     UndefineDomain,
-    WaitForGuest,
 )
 from .storage import assume_storage, plan_removal, plan_storage
 from .units import show_size
 from .volume import StoragePlan, Volume, World
 
-UP = ("running", "blocked")
 WRITING = (ImportBase, CopyVolume, FillVolume, CreateVolume, CreateSeed)
-RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ class Live:
 class Sighting:
     """All that was read of the world for one guest.
 
-    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
+    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it;
+    `belongings` are those of a domain that is to go.
     """
 
     name: str
@@ -74,6 +73,7 @@ class Sighting:
     verdict: Optional[Verdict] = None
     networks: dict[str, bool] = field(default_factory=dict)
     taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    belongings: Belongings = Belongings()
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,6 @@ def _plan_present(
     steps = list(storage.steps)
     if wanted.changes or not live.persistent:
         steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
-    steps.extend(gone)
     if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(sighting.name, guest.autostart))
     state = live.state if live else "shutoff"
@@ -289,19 +288,17 @@ def _plan_present(
             "start, or drop the saved state with virsh managedsave-remove"
         )
     if guest.state == "started" and state not in UP:
-        steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
+        steps.append(plan_start(sighting.name, verdict.virt_type, state, guest.wait))
         state = "running"
     if guest.state == "stopped" and state in RUNNING:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
         state = "shutoff"
-    wait = guest.wait
-    waits = ()
-    if state in UP and (wait.agent or wait.address):
-        waits = (WaitForGuest(sighting.name, wait.agent, wait.address, wait.timeout),)
+    # The last: until a guest has settled, its former definition may have to stand again.
+    steps.extend(gone)
     return Plan(
         name=sighting.name,
         steps=tuple(steps),
-        waits=waits,
+        waits=plan_waits(sighting.name, steps, state, guest.wait),
         changes=wanted.changes,
         before=live.xml if live else "",
         after=wanted.xml if wanted.changes else (live.xml if live else ""),
@@ -328,7 +325,7 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
         raise ImageError(f"{error}; it is not deleted, and remove: none leaves all volumes") from None
     steps.extend(removal)
     if live.persistent:
-        steps.append(UndefineDomain(sighting.name))
+        steps.append(UndefineDomain(sighting.name, sighting.belongings))
     change = Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
 

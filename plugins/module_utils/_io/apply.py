@@ -30,26 +30,20 @@ POLL_SECONDS = 0.2
 
 
 def apply(plan_steps, connection: Connection, access: Access):
-    """Perform steps, and yield each when it is done; raise ImageError at the first that fails.
+    """Perform steps, and yield each when it is done, as it came to be; raise ImageError at the first that fails.
 
     What was done stays, and a next run goes on there. `access` is how servers are asked for what is fetched.
     """
     for step in plan_steps:
+        became = None
         if type(step) in BRING:
             BRING[type(step)](step, connection, access)
         else:
-            PERFORM[type(step)](step, connection)
+            became = PERFORM[type(step)](step, connection)
         if type(step) in OUTSIDE_LIBVIRT and step.pool.kind == FOLDER:
             # libvirt lists what it made itself.
             connection.refresh_pool(step.pool.name)
-        yield step
-
-
-def undo(taken, connection: Connection) -> None:
-    """Delete the volumes that steps made for a guest that could not be defined; bases stay, others may use them."""
-    for step in reversed(taken):
-        if isinstance(step, (steps.CreateVolume, steps.CopyVolume, steps.FillVolume, steps.CreateSeed)):
-            _delete_volume(steps.DeleteVolume(step.pool, step.name), connection)
+        yield became or step
 
 
 def _copy_volume(step: steps.CopyVolume, connection: Connection) -> None:

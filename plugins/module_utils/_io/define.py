@@ -9,13 +9,16 @@ from dataclasses import replace
 from typing import Optional
 
 from .._core import definition, xml
+from .._core.asker import Asker
 from .._core.errors import ImageError
-from .._core.guest import Shutdown
+from .._core.lifecycle import RUNNING, UP, Belongings, Shutdown, Wait, parse_shutdown, parse_wait
+from .._core.living import plan_start, plan_waits
 from .._core.merge import Change
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, UP, Live, Plan
+from .._core.pipeline import Live, Plan
 from .._core.record import Record, read_record
-from .._core.steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain
+from .._core.steps import DefineDomain, SetAutostart, StopDomain, UndefineDomain
+from .belongings import read_belongings
 from .connection import Connection
 from .module import Outcome, describe
 
@@ -23,13 +26,14 @@ from .module import Outcome, describe
 def domain(params: dict, connection: Connection) -> Outcome:
     tree = xml.parse(params["xml"], "xml") if params["xml"] else None
     name = _name(params["name"], tree)
+    wait, shutdown = _manners(params)
     live = connection.live(name)
-    shutdown = params["shutdown"] or {}
-    stop = StopDomain(name, shutdown.get("timeout", Shutdown.timeout), shutdown.get("force", Shutdown.force))
+    stop = StopDomain(name, shutdown.timeout, shutdown.force)
     if params["state"] == "absent":
-        plan = _absent(name, live, stop)
+        belongings = read_belongings(live, connection) if live else Belongings()
+        plan = _absent(name, live, stop, belongings)
     else:
-        plan = _present(name, tree, live, stop, params)
+        plan = _present(name, tree, live, stop, params, wait)
 
     def report(done: list) -> dict:
         told = describe(done[0])
@@ -40,6 +44,14 @@ def domain(params: dict, connection: Connection) -> Outcome:
         }
 
     return Outcome(plans=[plan], report=report)
+
+
+def _manners(params: dict) -> tuple[Wait, Shutdown]:
+    """Return what is waited for and how the domain is stopped; raise ImageError."""
+    asker = Asker(params, "domain")
+    asked = asker.part("wait", parse_wait), asker.part("shutdown", parse_shutdown)
+    asker.problems.raise_any()
+    return asked
 
 
 def _name(said: Optional[str], tree) -> str:
@@ -57,7 +69,7 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
+def _absent(name: str, live: Optional[Live], stop: StopDomain, belongings: Belongings) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
@@ -67,7 +79,7 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
             "removes both"
         )
     steps = (stop,) if live.state in RUNNING else ()
-    steps += (UndefineDomain(name),) if live.persistent else ()
+    steps += (UndefineDomain(name, belongings),) if live.persistent else ()
     return Plan(
         name=name,
         steps=steps,
@@ -77,7 +89,7 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
     )
 
 
-def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: dict) -> Plan:
+def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: dict, wait: Wait) -> Plan:
     if live is None and tree is None:
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
     steps: list = []
@@ -92,24 +104,25 @@ def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: di
     if params["autostart"] is not None and params["autostart"] != bool(live and live.autostart):
         steps.append(SetAutostart(name, params["autostart"]))
     state = live.state if live else "shutoff"
-    running = state in RUNNING
-    if params["state"] == "started" and state not in UP:
-        virt_type = xml.parse(after, "domain").get("type")
-        steps.append(StartDomain(name, virt_type, resume=state in ("paused", "pmsuspended")))
-        state = "running"
-    if params["state"] == "stopped" and running:
+    if params["state"] in ("stopped", "restarted") and state in RUNNING:
+        if params["state"] == "restarted" and not (live.persistent or steps):
+            raise ImageError(f"domain {name} is not persistent, and is gone when it stops; xml is needed to define it")
         steps.append(stop)
         state = "shutoff"
+    if params["state"] in ("started", "restarted") and state not in UP:
+        steps.append(plan_start(name, xml.parse(after, "domain").get("type"), state, wait))
+        state = "running"
     stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, after, live.active)
     return Plan(
         name=name,
         steps=tuple(steps),
+        waits=plan_waits(name, steps, state, wait),
         changes=changes,
         before=live.xml if live else "",
         after=after,
         was=live.state if live else "absent",
         state=state,
-        restart_required=stale and state in RUNNING,
+        restart_required=stale and state in RUNNING and params["state"] != "restarted",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, seed
+from .._core import guest, lifecycle, seed
 from .._core.errors import ImageError
 from .._core.trust import Signature
 from .url import Access
@@ -103,16 +103,24 @@ DISKS = {
 }
 
 WAIT = {
-    "agent": {"type": "bool", "default": False},
-    "address": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": guest.Wait.timeout},
+    "wait": {
+        "type": "dict",
+        "options": {
+            "settle": {"type": "int", "default": lifecycle.Wait.settle},
+            "agent": {"type": "bool", "default": False},
+            "address": {"type": "bool", "default": False},
+            "tcp": {"type": "list", "elements": "int"},
+            "serial": {"type": "str"},
+            "timeout": {"type": "int", "default": lifecycle.Wait.timeout},
+        },
+    },
 }
 
 SHUTDOWN = {
     "shutdown": {
         "type": "dict",
         "options": {
-            "timeout": {"type": "int", "default": guest.Shutdown.timeout},
+            "timeout": {"type": "int", "default": lifecycle.Shutdown.timeout},
             "force": {"type": "bool", "default": False},
         },
     },
@@ -151,7 +159,7 @@ GUEST = {
     **SHAPE,
     "autostart": {"type": "bool"},
     "state": {"type": "str", "choices": list(guest.STATES), "default": "started"},
-    "wait": {"type": "dict", "options": WAIT},
+    **WAIT,
     **SHUTDOWN,
     **REMOVE,
 }
@@ -189,7 +197,8 @@ DOMAIN = {
     "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": list(guest.STATES), "default": "present"},
+    "state": {"type": "str", "choices": [*guest.STATES, "restarted"], "default": "present"},
+    **WAIT,
     **SHUTDOWN,
 }
 
