@@ -38,7 +38,7 @@ REASONS = {
     ("paused", "SNAPSHOT"): "a snapshot is being made",
     ("paused", "POSTCOPY_FAILED"): "a migration failed",
 }
-STATES = {"shutoff": "stopped", "gone": "stopped", "crashed": "crashed"}
+STATES = {"shutoff": "stopped", "shutdown": "stopped", "gone": "stopped", "crashed": "crashed"}
 
 
 @dataclass(frozen=True)

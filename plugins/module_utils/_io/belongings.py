@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 
 from .._core import xml
+from .._core.derived import has_uefi
 from .._core.lifecycle import Belongings
 from .._core.pipeline import Live
 from .connection import Connection, doing
 from .requirements import libvirt
 
-# libvirt's folder of swtpm's state (src/qemu/qemu_conf.c).
-SYSTEM_TPM = "/var/lib/libvirt/swtpm"
 UNKNOWN = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
 
 
@@ -55,23 +54,29 @@ def _files(snapshot) -> list[str]:
 
 
 def _has_nvram(tree, connection: Connection) -> bool:
-    node = tree.find("os/nvram")
-    if node is None:
+    """Return whether libvirt has made UEFI's variables, which it does at the first start."""
+    if not has_uefi(tree):
         return False
-    source = node.find("source")
-    path = (node.text or "").strip() or ("" if source is None else source.get("file", ""))
-    # It is made at the first start.
-    return bool(path) and _is_there(path, connection)
+    node = tree.find("os/nvram")
+    source = tree.find("os/nvram/source")
+    said = "" if node is None else (node.text or "").strip() or ("" if source is None else source.get("file", ""))
+    # Where libvirt chose the firmware, the configuration does not tell the file.
+    chosen = os.path.join(_folder("qemu/nvram", connection), f"{tree.findtext('name')}_VARS")
+    return any(_is_there(path, connection) for path in ([said] if said else [f"{chosen}.fd", f"{chosen}.qcow2"]))
 
 
 def _has_tpm(tree, connection: Connection) -> bool:
     if tree.find("devices/tpm/backend[@type='emulator']") is None:
         return False
-    folder = SYSTEM_TPM
-    if connection.is_local and connection.is_session:
-        configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-        folder = os.path.join(configuration, "libvirt/qemu/swtpm")
-    return _is_there(os.path.join(folder, tree.findtext("uuid") or ""), connection)
+    return _is_there(os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or ""), connection)
+
+
+def _folder(what: str, connection: Connection) -> str:
+    """Return a folder of libvirt's own state (src/qemu/qemu_conf.c)."""
+    if not (connection.is_local and connection.is_session):
+        return f"/var/lib/libvirt/{what}"
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(configuration, "libvirt/qemu", what.rpartition("/")[2])
 
 
 def _is_there(path: str, connection: Connection) -> bool:

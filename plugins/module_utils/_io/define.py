@@ -38,7 +38,7 @@ def domain(params: dict, connection: Connection) -> Outcome:
     def report(done: list) -> dict:
         told = describe(done[0])
         return {
-            "domain": {"name": name, "state": plan.state, "restart_required": plan.restart_required},
+            "domain": {"name": name, "state": done[0].state, "restart_required": told["restart_required"]},
             "changes": told["changes"],
             "actions": told["actions"],
         }

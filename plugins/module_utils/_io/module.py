@@ -68,6 +68,13 @@ class Done:
         """Return whether anything is other than before."""
         return bool(lasting(self.steps, self.undone))
 
+    @property
+    def reason(self) -> str:
+        """Return why it failed, and in the same line what was taken back."""
+        first, rest = self.error.partition("\n")[::2]
+        taken_back = f"; then: {', '.join(map(str, self.undone))}" if self.undone else ""
+        return "\n".join(filter(None, (f"{first}{taken_back}", rest)))
+
 
 def run(spec: dict, act, connect: bool = True, **rules) -> None:
     """Run a module: `act(params, connection)` plans, and what it planned is applied unless in check mode."""
@@ -111,7 +118,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
         result["diff"] = [diff_of(one.plan) for one in done if one.changed]
-    failed = [f"{one.plan.subject}: {one.error}" for one in done if one.error]
+    failed = [f"{one.plan.subject}: {one.reason}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)
@@ -227,14 +234,14 @@ def describe(done: Done) -> dict:
         "actions": [str(step) for step in (*done.steps, *done.undone)],
         # A domain that comes or goes as a whole is in the actions and the diff.
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
-        "restart_required": plan.restart_required,
+        "restart_required": plan.restart_required and not done.undone,
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
         "volumes": [describe_volume(volume) for volume in plan.volumes],
         "addresses": list(done.addresses),
     }
     if done.error:
-        told["error"] = done.error
+        told["error"] = done.reason
     return told
 
 
