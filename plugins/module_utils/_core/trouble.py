@@ -18,7 +18,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # QEMU's words for a KVM that does not run this guest (accel/kvm/kvm-all.c, target/i386/kvm/kvm.c).
 KVM_FAILURE = re.compile(
-    r"KVM internal error[^\n]*|KVM: entry failed[^\n]*|kvm run failed[^\n]*|failed to set MSR[^\n]*|kvm_buf_set_msrs"
+    r"KVM internal error[^\n]*|KVM: entry failed[^\n]*|kvm run failed[^\n]*|failed to set MSR \S+|kvm_buf_set_msrs"
 )
 
 # libvirt's reasons, virDomainShutoffReason and virDomainPausedReason, after what they follow.
