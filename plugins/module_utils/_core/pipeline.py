@@ -1,124 +1,28 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole way of one guest, and of a list: from what was read to a plan. Nothing here touches the world."""
+"""The whole way of one guest: from what was read to a plan. Nothing here touches the world."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Optional
 
 from . import claims, definition, domain, xml
-from .errors import ImageError, Problem, Problems
+from .errors import ImageError
 from .guest import Guest
 from .host import Host
 from .image import Image
 from .match import Verdict, choose
 from .merge import Change
 from .offer import offered_to
+from .plan import RUNNING, UP, Live, Plan, Sighting
 from .record import Record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
-from .steps import (
-    CopyVolume,
-    CreateSeed,
-    CreateVolume,
-    DefineDomain,
-    FillVolume,
-    ImportBase,
-    SetAutostart,
-    StartDomain,
-    StopDomain,
-    UndefineDomain,
-    WaitForGuest,
-)
+from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain, WaitForGuest
 from .storage import assume_storage, plan_removal, plan_storage
-from .units import show_size
-from .volume import StoragePlan, Volume, World
-
-UP = ("running", "blocked")
-WRITING = (ImportBase, CopyVolume, FillVolume, CreateVolume, CreateSeed)
-RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
-
-
-@dataclass(frozen=True)
-class Live:
-    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it.
-
-    `active` is the XML that it runs with; `saved`: it has a managed save.
-    """
-
-    name: str
-    xml: str
-    state: str
-    autostart: bool
-    persistent: bool = True
-    active: Optional[str] = None
-    saved: bool = False
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """All that was read of the world for one guest.
-
-    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
-    """
-
-    name: str
-    guest: Guest
-    host: Optional[Host]
-    session: bool
-    live: Optional[Live]
-    world: World
-    image: Optional[Image] = None
-    verdict: Optional[Verdict] = None
-    networks: dict[str, bool] = field(default_factory=dict)
-    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps for one guest in their order, and what they change. No steps: nothing to do."""
-
-    name: str
-    steps: tuple = ()
-    waits: tuple = ()
-    changes: tuple = ()
-    before: str = ""
-    after: str = ""
-    verdict: Optional[Verdict] = None
-    volumes: tuple[Volume, ...] = ()
-    was: str = "absent"
-    state: str = "absent"
-    restart_required: bool = False
-    # What it is the plan of, where that is no guest.
-    of: Optional[str] = None
-
-    @property
-    def subject(self) -> str:
-        return self.of or f"guest {self.name}"
-
-
-def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> list[Plan]:
-    """Return a plan for each guest; raise ImageError with the mistakes of all of them, and then nothing is done."""
-    problems = problems or Problems()
-    plans: list[Plan] = []
-    names = [sighting.name for sighting in sightings]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.add(Problem(f"guest {name} is there {names.count(name)} times; a name is one guest"))
-    for sighting in sightings:
-        try:
-            plans.append(plan_guest(sighting))
-        except ImageError as error:
-            problems.extend(error.about(f"guest {sighting.name}"))
-    _refuse_clashes(plans, problems)
-    try:
-        refuse_overflow(sightings, plans)
-    except ImageError as error:
-        problems.extend(error)
-    problems.raise_any()
-    return _import_once(plans)
-
+from .volume import StoragePlan, World
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
@@ -331,52 +235,3 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
         steps.append(UndefineDomain(sighting.name))
     change = Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
-
-
-def _refuse_clashes(plans: list[Plan], problems: Problems) -> None:
-    """Refuse two guests of one call that would have the same MAC or write the same disk, naming both."""
-    owners: dict = {}
-    for plan in plans:
-        for what, value in _claims(plan):
-            other = owners.setdefault((what, value), plan)
-            if other.name != plan.name:
-                problems.add(Problem(f"guests {other.name} and {plan.name} both have {what} {value}"))
-
-
-def _import_once(plans: list[Plan]) -> list[Plan]:
-    """Return the plans with each base volume brought by the first guest that needs it."""
-    seen: set = set()
-    kept = []
-    for plan in plans:
-        repeated = [step for step in plan.steps if isinstance(step, ImportBase) and step.path in seen]
-        seen.update(step.path for step in plan.steps if isinstance(step, ImportBase))
-        kept.append(replace(plan, steps=tuple(step for step in plan.steps if step not in repeated)))
-    return kept
-
-
-def _claims(plan: Plan) -> list[tuple]:
-    found = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
-    if plan.after:
-        tree = xml.parse(plan.after, "domain")
-        macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
-        found += [("MAC", mac) for mac in sorted(macs)]
-    return found
-
-
-def refuse_overflow(sightings: list[Sighting], plans: list[Plan]) -> None:
-    """Refuse plans whose volumes do not fit into their pools, before anything is written."""
-    problems = Problems()
-    pools = {pool.path: pool for sighting in sightings for pool in sighting.world.pools.values()}
-    writing = [step for plan in plans for step in plan.steps if isinstance(step, WRITING)]
-    # A base volume is brought once, whatever the number of guests and images that have it.
-    steps = {step.path: step for step in writing}.values()
-    for pool in pools.values():
-        needed = sum(step.size for step in steps if step.pool.path == pool.path)
-        if needed > pool.available:
-            problems.add(
-                Problem(
-                    f"{pool} has {show_size(pool.available)} free, and the volumes need {show_size(needed)}; make room "
-                    f"in {pool.path}, or choose another pool"
-                )
-            )
-    problems.raise_any()

@@ -15,7 +15,7 @@ from .._core.claims import chain_paths
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
-from .._core.pipeline import RUNNING, Live
+from .._core.plan import RUNNING, Live
 from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
 from .lock import Locks
 from .requirements import libvirt

@@ -13,7 +13,7 @@ from .._core.errors import ImageError
 from .._core.guest import Shutdown
 from .._core.merge import Change
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, UP, Live, Plan
+from .._core.plan import RUNNING, UP, Live, Plan
 from .._core.record import Record, read_record
 from .._core.steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain
 from .connection import Connection

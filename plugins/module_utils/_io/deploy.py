@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._core import claims, xml
+from .._core.batch import plan_all, refuse_overflow
 from .._core.errors import ImageError, Problems
 from .._core.flatten import plan_flattening
 from .._core.guest import CLONES, parse_guest
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes, refuse_overflow
+from .._core.pipeline import plan_volumes
+from .._core.plan import RUNNING, Plan, Sighting
 from .._core.record import read_record
 from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume, FillVolume, ImportBase

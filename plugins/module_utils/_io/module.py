@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.pipeline import Plan
+from .._core.plan import Plan
 from .._core.steps import FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 from .._core.errors import ImageError
-from .._core.pipeline import UP
+from .._core.plan import UP
 from .._core.steps import WaitForGuest
 from .connection import Connection, doing, state_of
 from .requirements import libvirt
