@@ -128,7 +128,7 @@ def test_a_foreign_domain_is_refused():
     for state in ("present", "absent"):
         assert message(plan_guest, sighting(live=live, state=state)) == (
             "a domain of that name exists (state running) and was not made by virt.image; it is left as it is: "
-            "give the guest another name"
+            "give the guest another name, or take the domain over with adopt: true"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Optional
 from .asker import Asker
 from .errors import Problem
 from .match import Wish
+from .names import volume_mistake
 from .seed import Seed, parse_seed
 from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
@@ -24,6 +25,11 @@ CLONES = ("linked", "full")
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
+# What becomes of what someone else changed, and when changes come to a guest that runs.
+REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
+ON_DRIFT = (REPAIR, REPORT, IGNORE)
+LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
+APPLY = (LIVE, NEXT_BOOT, RESTART)
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
 # network type -> the keys that it needs besides type.
 NETWORKS = {
@@ -68,6 +74,7 @@ class DiskOption:
 
     size: Optional[int] = None
     pool: Optional[str] = None
+    volume: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,18 @@ class Shutdown:
 
     timeout: int = 60
     force: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a domain is to be run and kept; `autostart` None: as it is."""
+
+    state: str
+    autostart: Optional[bool] = None
+    apply: str = LIVE
+    on_drift: str = REPAIR
+    shutdown: Shutdown = Shutdown()
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,9 @@ class Guest:
     unlisted_features: str
     xml: Optional[str]
     state: str
+    adopt: bool
+    on_drift: str
+    apply: str
     wait: Wait
     shutdown: Shutdown
     remove: str
@@ -120,6 +142,11 @@ class Guest:
     def wish(self) -> Wish:
         """Return what the guest fixes in the match."""
         return Wish(self.boot, self.virt_type, self.machine, self.unlisted_features == "off")
+
+    @property
+    def course(self) -> Course:
+        """Return how the guest is to be run and kept."""
+        return Course(self.state, self.autostart, self.apply, self.on_drift, self.shutdown, self.wait)
 
 
 def parse_guest(plain: dict, where: str = "guest") -> Guest:
@@ -148,6 +175,9 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
         state=asker.one_of("state", STATES, default="started"),
+        adopt=asker.flag("adopt") or False,
+        on_drift=asker.one_of("on_drift", ON_DRIFT),
+        apply=asker.one_of("apply", APPLY),
         wait=asker.part("wait", _wait),
         shutdown=asker.part("shutdown", _shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
@@ -194,7 +224,11 @@ def _disk(asker: Asker) -> tuple:
     disk_id = asker.text("id")
     if not disk_id:
         asker.wrong("has no id; it is the id of a disk of the image")
-    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"))
+    volume = asker.text("volume")
+    mistake = volume and volume_mistake(volume)
+    if mistake:
+        asker.wrong(f"volume {mistake}")
+    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"), volume=volume)
 
 
 def _seed(asker: Asker) -> Optional[Seed]:

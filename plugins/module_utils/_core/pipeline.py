@@ -10,31 +10,35 @@ from typing import Optional
 
 from . import claims, definition, domain, xml
 from .errors import ImageError
-from .guest import Guest
-from .host import Host
-from .image import Image
-from .match import Verdict, choose
+from .match import Verdict
 from .merge import Change
 from .offer import offered_to
-from .plan import RUNNING, UP, Live, Plan, Sighting
-from .record import Record, read_record
+from .plan import RUNNING, Live, Plan, Sighting
+from .present import plan_present, want
+from .record import Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
-from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain, WaitForGuest
-from .storage import assume_storage, plan_removal, plan_storage
-from .volume import StoragePlan, World
+from .steps import StopDomain, UndefineDomain
+from .storage import plan_removal, plan_storage
+from .volume import StoragePlan
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
+    sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
     record = read_record(tree) if live else None
-    if live and record is None:
+    if record and record.image is None:
+        raise ImageError(
+            "a domain of that name exists and is kept from its own XML, by the module domain; give the guest another name, "
+            "or take the domain over with adopt: true"
+        )
+    if live and record is None and (not sighting.guest.adopt or sighting.guest.state == "absent"):
         raise ImageError(
             f"a domain of that name exists (state {live.state}) and was not made by virt.image; it is left as it is: "
-            "give the guest another name"
+            "give the guest another name, or take the domain over with adopt: true"
         )
-    if live:
+    if record:
         claims.refuse_foreign_record(record, tree)
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
@@ -43,23 +47,40 @@ def plan_guest(sighting: Sighting) -> Plan:
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
     new_record = _record(sighting, storage, desired, record)
-    if not live:
+    if record:
+        claims.refuse_changed_disks(record, storage.volumes)
+        claims.refuse_moved_disks(record, tree, desired)
+    elif live:
+        claims.refuse_other_disks(tree, desired, storage.volumes)
+    if live:
+        claims.refuse_lost_firmware(tree, desired)
+    if not record:
         claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
-        return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record))
-    claims.refuse_changed_disks(record, storage.volumes)
-    claims.refuse_moved_disks(record, tree, desired)
-    claims.refuse_lost_firmware(tree, desired)
-    wanted = definition.redefine(desired, live.xml, new_record, absent)
-    stale = bool(live.active) and definition.is_stale(desired, wanted.xml, live.active, absent)
+    # cloud-init reads its seed when the guest starts, and may have it mounted until then.
+    seeds = frozenset(volume.path for volume in storage.volumes if volume.disk == SEED)
+    course = sighting.guest.course
+    wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
-    return _plan_present(sighting, verdict, storage, wanted, stale, gone)
+    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
+    return replace(plan, verdict=verdict, volumes=storage.volumes)
+
+
+def _without_own_record(sighting: Sighting) -> Sighting:
+    """Return a domain that the module domain made as one of others: what its XML had is no guest's."""
+    tree = xml.parse(sighting.live.xml, "live domain") if sighting.live else None
+    record = None if tree is None else read_record(tree)
+    if record is None or record.image is not None:
+        return sighting
+    drop_record(tree)
+    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree)))
 
 
 def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = False) -> StoragePlan:
     """Return the volumes of a guest and the steps to them; raise ImageError."""
     boot = sighting.image.boots[sighting.verdict.index]
-    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record, flat)
     live = sighting.live
+    adopted = frozenset(claims.disk_paths(live.xml)) if live and not record and sighting.guest.adopt else frozenset()
+    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record, flat, adopted)
     return replace(storage, steps=tuple(claims.aim_growth(step, live, record) for step in storage.steps)) if live else storage
 
 
@@ -83,16 +104,6 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     if sighting.guest.xml:
         definition.merge_fragment(tree, sighting.guest.xml)
     return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
-
-
-def render_offline(image: Image, host: Host, guest: Guest, folder: str, session: bool) -> str:
-    """Return the domain XML that a guest would have on a host that is known by its capabilities only."""
-    verdict = choose(image, host, guest.wish)
-    name = guest.name or image.name
-    storage = assume_storage(name, image, image.boots[verdict.index], guest, folder)
-    sighting = Sighting(name, guest, host, session, None, World({}, {}, {}), image, verdict)
-    tree, _absent = render(sighting, verdict, storage)
-    return xml.to_text(tree)
 
 
 def keep_machine(sighting: Sighting) -> Verdict:
@@ -165,56 +176,6 @@ def _old_seeds(sighting: Sighting, record: Optional[Record], storage: StoragePla
     live = sighting.live
     used = claims.disk_paths(live.active) if live and live.active else set()
     return plan_old_seeds(record, storage.volumes, used, sighting.world.pools)
-
-
-def _plan_present(
-    sighting: Sighting,
-    verdict: Verdict,
-    storage: StoragePlan,
-    wanted: definition.Definition,
-    stale: bool = False,
-    gone: tuple = (),
-) -> Plan:
-    """Return the plan for a guest that is to be.
-
-    `stale`: it runs with another configuration; `gone` are steps that delete what it no longer has.
-    """
-    guest, live = sighting.guest, sighting.live
-    steps = list(storage.steps)
-    if wanted.changes or not live.persistent:
-        steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
-    steps.extend(gone)
-    if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
-        steps.append(SetAutostart(sighting.name, guest.autostart))
-    state = live.state if live else "shutoff"
-    if guest.state == "started" and live and live.saved and wanted.changes:
-        raise ImageError(
-            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
-            "start, or drop the saved state with virsh managedsave-remove"
-        )
-    if guest.state == "started" and state not in UP:
-        steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
-        state = "running"
-    if guest.state == "stopped" and state in RUNNING:
-        steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
-        state = "shutoff"
-    wait = guest.wait
-    waits = ()
-    if state in UP and (wait.agent or wait.address):
-        waits = (WaitForGuest(sighting.name, wait.agent, wait.address, wait.timeout),)
-    return Plan(
-        name=sighting.name,
-        steps=tuple(steps),
-        waits=waits,
-        changes=wanted.changes,
-        before=live.xml if live else "",
-        after=wanted.xml if wanted.changes else (live.xml if live else ""),
-        verdict=verdict,
-        volumes=storage.volumes,
-        was=live.state if live else "absent",
-        state=state,
-        restart_required=stale and state in RUNNING,
-    )
 
 
 def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:

@@ -67,9 +67,18 @@ class Plan:
     volumes: tuple[Volume, ...] = ()
     was: str = "absent"
     state: str = "absent"
-    restart_required: bool = False
+    # What someone else changed: where on_drift says so, it is among the changes.
+    drift: tuple = ()
+    # Where what runs stays other than what is defined, until it is stopped and started.
+    pending: tuple = ()
+    # What its user should hear, each after the guest's name.
+    warnings: tuple[str, ...] = ()
     # What it is the plan of, where that is no guest.
     of: Optional[str] = None
+
+    @property
+    def restart_required(self) -> bool:
+        return bool(self.pending)
 
     @property
     def subject(self) -> str:

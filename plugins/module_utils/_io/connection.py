@@ -284,6 +284,13 @@ class Connection:
                 return None
             raise ImageError(f"cannot look up domain {name}: {error.get_error_message()}") from None
 
+    def domain(self, name: str):
+        """Return the domain of that name, which must exist."""
+        domain = self.find_domain(name)
+        if domain is None:
+            raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
+        return domain
+
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""
         domain = self.find_domain(name)

@@ -73,6 +73,6 @@ def _flag(call) -> Optional[bool]:
 
 def _told(guest: GuestReport) -> dict:
     told = to_plain(guest)
-    for change in told["drift"] or ():
+    for change in (*(told["drift"] or ()), *told["pending"]):
         change.update((key, mask(change[key])) for key in ("before", "after") if change[key])
     return told
