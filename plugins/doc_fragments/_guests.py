@@ -285,7 +285,7 @@ options:
       apply:
         description:
           - When changes come to a domain that runs. All are written to its configuration.
-          - V(live) also changes at once what can be changed while it runs. These are virtual CPUs and memory within their
+          - V(live) also changes at once what can be changed while it runs. These are more virtual CPUs and any memory within their
             maximum, media, links and networks of interfaces, disks and interfaces that come or go, title and description. The rest
             waits until the domain is stopped and started again.
           - A disk is taken from a running guest only if the guest agent tells that no file system of it is mounted.

@@ -17,7 +17,7 @@ from .definition import applied_of
 from .derived import as_started, has_uefi, kib
 from .live_steps import AttachDevice, DetachDevice, SetMemory, SetMetadata, SetVcpus, UpdateDevice
 from .merge import Change, differences, line_of, merge, name_of, steps_of
-from .record import find_record, read_record
+from .record import bare_record, find_record, read_record
 
 # Devices that libvirt does not add by itself when a domain starts.
 REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem", "hostdev", "watchdog", "tpm", "rng")
@@ -117,10 +117,8 @@ def _compare_vcpus(sides: _Sides, desired) -> Running:
     if before == after:
         return Running()
     change = (Change("vcpu/@current", before, after),)
-    plugged = [one for one in sides.active.findall("vcpus/vcpu") if one.get("hotpluggable") == "yes"]
-    more = int(after) - int(before)
-    able = sum(one.get("enabled") == ("no" if more > 0 else "yes") for one in plugged)
-    if abs(more) > able:
+    # To take one out, the guest must give it back, and many do not.
+    if int(after) < int(before):
         return Running(pending=change)
     return Running((SetVcpus(sides.name, int(after)),), change)
 
@@ -197,7 +195,7 @@ def _compare_metadata(sides: _Sides, changes: tuple[Change, ...]) -> Running:
     if not changes:
         return Running()
     texts = [[tree.findtext(tag) for tag in ("title", "description")] for tree in (sides.active, sides.defined)]
-    records = [node is not None and line_of(node) or None for node in map(find_record, (sides.active, sides.defined))]
+    records = [None if node is None else line_of(bare_record(node)) for node in map(find_record, (sides.active, sides.defined))]
     if texts[0] == texts[1] and records[0] == records[1]:
         return Running()
     return Running((SetMetadata(sides.name, *texts[1], records[1]),))

@@ -13,7 +13,7 @@ from .units import KIB, show_size
 
 @dataclass(frozen=True)
 class SetVcpus:
-    """Plug in or take out virtual CPUs, up to the number that the domain can have."""
+    """Plug in virtual CPUs, up to the number that the domain can have."""
 
     name: str
     count: int

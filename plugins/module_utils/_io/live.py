@@ -38,8 +38,14 @@ def _attach(step: steps.AttachDevice, connection: Connection) -> None:
 
 
 def _update(step: steps.UpdateDevice, connection: Connection) -> None:
-    with doing(str(step)):
-        connection.domain(step.name).updateDeviceFlags(step.xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    try:
+        with doing(str(step)):
+            connection.domain(step.name).updateDeviceFlags(step.xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except ImageError as error:
+        if "tray" not in str(error):
+            raise
+        # A guest locks the drive while it has the medium mounted.
+        raise ImageError(f"{error}; the guest may have the medium mounted: unmount it there, or say apply: next_boot") from None
 
 
 def _detach(step: steps.DetachDevice, connection: Connection) -> None:
