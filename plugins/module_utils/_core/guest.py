@@ -14,17 +14,25 @@ from .asker import Asker
 from .errors import Problem
 from .lifecycle import Shutdown, Wait, parse_shutdown, parse_wait
 from .match import Wish
+from .names import volume_mistake
 from .seed import Seed, parse_seed
 from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
+# An action of the module domain: not a state that a run could find.
+RESTARTED = "restarted"
 FIRMWARES = ("auto", "bios", "efi")
 CLONES = ("linked", "full")
 # Stands for a pool's name where the volumes are plain files that no pool knows.
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
+# What becomes of what someone else changed, and when changes come to a guest that runs.
+REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
+ON_DRIFT = (REPAIR, REPORT, IGNORE)
+LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
+APPLY = (LIVE, NEXT_BOOT, RESTART)
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
 # network type -> the keys that it needs besides type.
 NETWORKS = {
@@ -69,6 +77,19 @@ class DiskOption:
 
     size: Optional[int] = None
     pool: Optional[str] = None
+    volume: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a domain is to be run and kept; `autostart` None: as it is."""
+
+    state: str
+    autostart: Optional[bool] = None
+    apply: str = LIVE
+    on_drift: str = REPAIR
+    shutdown: Shutdown = Shutdown()
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,9 @@ class Guest:
     unlisted_features: str
     xml: Optional[str]
     state: str
+    adopt: bool
+    on_drift: str
+    apply: str
     wait: Wait
     shutdown: Shutdown
     remove: str
@@ -104,6 +128,11 @@ class Guest:
     def wish(self) -> Wish:
         """Return what the guest fixes in the match."""
         return Wish(self.boot, self.virt_type, self.machine, self.unlisted_features == "off")
+
+    @property
+    def course(self) -> Course:
+        """Return how the guest is to be run and kept."""
+        return Course(self.state, self.autostart, self.apply, self.on_drift, self.shutdown, self.wait)
 
 
 def parse_guest(plain: dict, where: str = "guest") -> Guest:
@@ -132,6 +161,9 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
         state=asker.one_of("state", STATES, default="started"),
+        adopt=asker.flag("adopt") or False,
+        on_drift=asker.one_of("on_drift", ON_DRIFT),
+        apply=asker.one_of("apply", APPLY),
         wait=asker.part("wait", parse_wait),
         shutdown=asker.part("shutdown", parse_shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
@@ -178,7 +210,11 @@ def _disk(asker: Asker) -> tuple:
     disk_id = asker.text("id")
     if not disk_id:
         asker.wrong("has no id; it is the id of a disk of the image")
-    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"))
+    volume = asker.text("volume")
+    mistake = volume and volume_mistake(volume)
+    if mistake:
+        asker.wrong(f"volume {mistake}")
+    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"), volume=volume)
 
 
 def _seed(asker: Asker) -> Optional[Seed]:

@@ -17,7 +17,8 @@ from . import files, qemu_img
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
-from .life import find_domain, set_autostart, start, stop, undefine
+from .life import set_autostart, start, stop, undefine
+from .live import CHANGE
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .source import opened
@@ -110,7 +111,7 @@ def _capacity_below(step: steps.CreateVolume, connection: Connection) -> int:
 def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
     if step.domain:
         # QEMU has the file, and tells its guest.
-        domain = find_domain(step.domain, connection)
+        domain = connection.domain(step.domain)
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     elif step.pool.kind == REMOTE:
@@ -190,4 +191,5 @@ PERFORM = {
     steps.StartDomain: start,
     steps.StopDomain: stop,
     steps.UndefineDomain: undefine,
+    **CHANGE,
 }

@@ -10,7 +10,7 @@ import os
 from .._core import xml
 from .._core.derived import has_uefi
 from .._core.lifecycle import Belongings
-from .._core.pipeline import Live
+from .._core.plan import Live
 from .connection import Connection, doing
 from .requirements import libvirt
 

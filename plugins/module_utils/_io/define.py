@@ -11,13 +11,14 @@ from typing import Optional
 from .._core import definition, xml
 from .._core.asker import Asker
 from .._core.errors import ImageError
-from .._core.lifecycle import RUNNING, UP, Belongings, Shutdown, Wait, parse_shutdown, parse_wait
-from .._core.living import plan_start, plan_waits
+from .._core.guest import Course
+from .._core.lifecycle import RUNNING, Belongings, parse_shutdown, parse_wait
 from .._core.merge import Change
 from .._core.names import name_mistake
-from .._core.pipeline import Live, Plan
+from .._core.plan import Live, Plan
+from .._core.present import plan_present, want
 from .._core.record import Record, read_record
-from .._core.steps import DefineDomain, SetAutostart, StopDomain, UndefineDomain
+from .._core.steps import StopDomain, UndefineDomain
 from .belongings import read_belongings
 from .connection import Connection
 from .module import Outcome, describe
@@ -26,32 +27,29 @@ from .module import Outcome, describe
 def domain(params: dict, connection: Connection) -> Outcome:
     tree = xml.parse(params["xml"], "xml") if params["xml"] else None
     name = _name(params["name"], tree)
-    wait, shutdown = _manners(params)
     live = connection.live(name)
-    stop = StopDomain(name, shutdown.timeout, shutdown.force)
-    if params["state"] == "absent":
-        belongings = read_belongings(live, connection) if live else Belongings()
-        plan = _absent(name, live, stop, belongings)
+    course = _course(params)
+    if course.state == "absent":
+        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings())
     else:
-        plan = _present(name, tree, live, stop, params, wait)
+        plan = _present(name, tree, live, course, params["adopt"])
 
     def report(done: list) -> dict:
         told = describe(done[0])
         return {
             "domain": {"name": name, "state": done[0].state, "restart_required": told["restart_required"]},
-            "changes": told["changes"],
-            "actions": told["actions"],
+            **{key: told[key] for key in ("changes", "drift", "pending", "actions")},
         }
 
     return Outcome(plans=[plan], report=report)
 
 
-def _manners(params: dict) -> tuple[Wait, Shutdown]:
-    """Return what is waited for and how the domain is stopped; raise ImageError."""
+def _course(params: dict) -> Course:
+    """Return how the domain is to be run and kept; raise ImageError."""
     asker = Asker(params, "domain")
-    asked = asker.part("wait", parse_wait), asker.part("shutdown", parse_shutdown)
+    shutdown, wait = asker.part("shutdown", parse_shutdown), asker.part("wait", parse_wait)
     asker.problems.raise_any()
-    return asked
+    return Course(params["state"], params["autostart"], params["apply"], params["on_drift"], shutdown, wait)
 
 
 def _name(said: Optional[str], tree) -> str:
@@ -69,7 +67,7 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], stop: StopDomain, belongings: Belongings) -> Plan:
+def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
@@ -78,10 +76,13 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain, belongings: Belon
             f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
             "removes both"
         )
-    steps = (stop,) if live.state in RUNNING else ()
+    steps: tuple = ()
+    if live.state in RUNNING:
+        steps += (StopDomain(name, course.shutdown.timeout, course.shutdown.force),)
     steps += (UndefineDomain(name, belongings),) if live.persistent else ()
     return Plan(
         name=name,
+        of=f"domain {name}",
         steps=steps,
         changes=(Change("domain", live.xml, None),),
         before=live.xml,
@@ -89,44 +90,17 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain, belongings: Belon
     )
 
 
-def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: dict, wait: Wait) -> Plan:
+def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool) -> Plan:
     if live is None and tree is None:
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
-    steps: list = []
-    changes: tuple = ()
-    after = live.xml if live else ""
+    wanted = None
     if tree is not None:
-        wanted = _definition(tree, live, params["adopt"])
-        changes = wanted.changes
-        if changes or not live.persistent:
-            after = wanted.xml
-            steps.append(DefineDomain(name, wanted.xml, new=live is None))
-    if params["autostart"] is not None and params["autostart"] != bool(live and live.autostart):
-        steps.append(SetAutostart(name, params["autostart"]))
-    state = live.state if live else "shutoff"
-    if params["state"] in ("stopped", "restarted") and state in RUNNING:
-        if params["state"] == "restarted" and not (live.persistent or steps):
-            raise ImageError(f"domain {name} is not persistent, and is gone when it stops; xml is needed to define it")
-        steps.append(stop)
-        state = "shutoff"
-    if params["state"] in ("started", "restarted") and state not in UP:
-        steps.append(plan_start(name, xml.parse(after, "domain").get("type"), state, wait))
-        state = "running"
-    stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, after, live.active)
-    return Plan(
-        name=name,
-        steps=tuple(steps),
-        waits=plan_waits(name, steps, state, wait),
-        changes=changes,
-        before=live.xml if live else "",
-        after=after,
-        was=live.state if live else "absent",
-        state=state,
-        restart_required=stale and state in RUNNING and params["state"] != "restarted",
-    )
+        wanted = want(tree, live, _record(tree, live, adopt), course)
+    return replace(plan_present(name, live, wanted, course), of=f"domain {name}")
 
 
-def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definition:
+def _record(tree, live: Optional[Live], adopt: bool) -> Record:
+    """Return the record that the domain is to have; raise ImageError for a domain that is not to be touched."""
     uuid = (tree.findtext("uuid") or "").strip().lower()
     if live and uuid and uuid != xml.parse(live.xml, "live domain").findtext("uuid"):
         raise ImageError(
@@ -139,10 +113,4 @@ def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definitio
             f"domain {live.name} exists (state {live.state}) and was not made by virt.image; adopt: true takes it over"
         )
     applied = definition.applied_text(tree)
-    if kept:
-        record = replace(kept, applied=applied)
-    else:
-        record = Record(None, None, None, 1, (), applied)
-    if live is None:
-        return definition.define_new(tree, record)
-    return definition.redefine(tree, live.xml, record)
+    return replace(kept, applied=applied) if kept else Record(None, None, None, 1, (), applied)

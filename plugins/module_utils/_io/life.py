@@ -38,13 +38,13 @@ class Started:
 
 
 def set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
-    domain = find_domain(step.name, connection)
+    domain = connection.domain(step.name)
     with doing(f"set autostart of domain {step.name}"):
         domain.setAutostart(int(step.autostart))
 
 
 def start(step: steps.StartDomain, connection: Connection) -> None:
-    domain = find_domain(step.name, connection)
+    domain = connection.domain(step.name)
     if not (step.settle or step.listen):
         _run(step, domain)
         return
@@ -87,7 +87,7 @@ def _run(step: steps.StartDomain, domain, flags: int = 0) -> None:
 
 def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopDomain]:
     """Stop a domain; return the step as it came to be, where that is not as planned."""
-    domain = find_domain(step.name, connection)
+    domain = connection.domain(step.name)
     with doing(f"stop domain {step.name}"):
         if step.timeout:
             _make_listen(domain)
@@ -194,7 +194,7 @@ def now_state(domain) -> str:
 
 
 def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
-    domain = find_domain(step.name, connection)
+    domain = connection.domain(step.name)
     most = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -215,10 +215,3 @@ def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
         if domain.hasManagedSaveImage():
             domain.managedSaveRemove()
         domain.undefine()
-
-
-def find_domain(name: str, connection: Connection):
-    domain = connection.find_domain(name)
-    if domain is None:
-        raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
-    return domain

@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.living import lasting, plan_fallback, plan_undo, split_at_start
-from .._core.pipeline import Plan
+from .._core.plan import Plan
 from .._core.steps import DefineDomain, FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply
@@ -102,7 +102,8 @@ def run(spec: dict, act, connect: bool = True, **rules) -> None:
 
 
 def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
-    for warning in outcome.warnings:
+    told = [f"{plan.subject} {warning}" for plan in outcome.plans for warning in plan.warnings]
+    for warning in dict.fromkeys((*outcome.warnings, *told)):
         module.warn(warning)
     if outcome.missing and not module.check_mode:
         module.exit_json(changed=False, missing=outcome.missing)
@@ -171,7 +172,7 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
         failed = first[len(taken)]
         if isinstance(failed, ImportBase):
             broken[failed.path] = str(error)
-        return _after_failure(plan, taken, str(error), connection)
+        return _after_failure(plan, taken, failed, str(error), connection)
     return Done(plan, tuple(taken), plan.state)
 
 
@@ -185,13 +186,13 @@ def _apply_rest(one: Done, connection, access: Access) -> None:
         one.error = "; then ".join(filter(None, (one.error, str(error))))
 
 
-def _after_failure(plan: Plan, taken: list, error: str, connection) -> Done:
+def _after_failure(plan: Plan, taken: list, failed, error: str, connection) -> Done:
     """Take back what was done for a guest that could not be defined or started, and return how it stands now."""
     one = Done(plan, tuple(taken), plan.was, error)
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
-            _undo(one, plan_undo(taken, plan.was, plan.before), connection)
+            _undo(one, plan_undo(taken, failed, plan.was, plan.before), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
     _look_again(one, connection)
@@ -234,7 +235,9 @@ def describe(done: Done) -> dict:
         "actions": [str(step) for step in (*done.steps, *done.undone)],
         # A domain that comes or goes as a whole is in the actions and the diff.
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
+        "drift": [_masked(change) for change in plan.drift],
         "restart_required": plan.restart_required and not done.undone,
+        "pending": [] if done.undone else [_masked(change) for change in plan.pending],
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
         "volumes": [describe_volume(volume) for volume in plan.volumes],

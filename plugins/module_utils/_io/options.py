@@ -96,6 +96,7 @@ DISKS = {
         "elements": "dict",
         "options": {
             "id": {"type": "str", "required": True},
+            "volume": {"type": "str"},
             "size": {"type": "str"},
             "pool": {"type": "str"},
         },
@@ -135,6 +136,11 @@ PLACE = {
     "seed": {"type": "dict", "no_log": True, "options": {name: {"type": "raw", "no_log": True} for name in seed.KEYS}},
 }
 
+KEEP = {
+    "on_drift": {"type": "str", "choices": list(guest.ON_DRIFT), "default": guest.REPAIR},
+    "apply": {"type": "str", "choices": list(guest.APPLY), "default": guest.LIVE},
+}
+
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}
 
 # What a guest is, in the order of its documentation; how it runs comes after.
@@ -159,6 +165,8 @@ GUEST = {
     **SHAPE,
     "autostart": {"type": "bool"},
     "state": {"type": "str", "choices": list(guest.STATES), "default": "started"},
+    "adopt": {"type": "bool", "default": False},
+    **KEEP,
     **WAIT,
     **SHUTDOWN,
     **REMOVE,
@@ -197,7 +205,8 @@ DOMAIN = {
     "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": [*guest.STATES, "restarted"], "default": "present"},
+    "state": {"type": "str", "choices": [*guest.STATES, guest.RESTARTED], "default": "present"},
+    **KEEP,
     **WAIT,
     **SHUTDOWN,
 }
