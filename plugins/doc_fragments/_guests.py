@@ -296,9 +296,16 @@ options:
         default: live
       wait:
         description:
-          - What is waited for when the guest runs.
+          - What is waited for when the guest runs. A guest that stops or pauses meanwhile fails the task, with the reason and
+            the ends of QEMU's log and of its console.
         type: dict
         suboptions:
+          settle:
+            description:
+              - For how many seconds a guest that was started has to run, without a reset, before its start counts.
+              - One that does not is powered off, and an existing guest gets its former definition back. V(0) is not at all.
+            type: int
+            default: 1
           agent:
             description:
               - The guest agent answers.
@@ -309,15 +316,27 @@ options:
               - An address of the guest is known, from its agent or from the host's leases.
             type: bool
             default: false
+          tcp:
+            description:
+              - A TCP port, or several, that take connections from the host at one of the guest's addresses.
+            type: list
+            elements: int
+          serial:
+            description:
+              - A regular expression of Python for what a guest that was started writes on its first serial console.
+              - It is looked for in the last 64 KiB, without the terminal's control sequences; C(^) and C($) match at each line.
+              - A guest that runs already is not asked for it.
+            type: str
           timeout:
             description:
-              - How many seconds to wait at most.
+              - How many seconds to wait at most, for all of it.
             type: int
             default: 120
 
       shutdown:
         description:
-          - How a running guest is stopped.
+          - How a running guest is stopped. Its agent is asked first, where it has one, then the power button is pressed,
+            again every five seconds.
         type: dict
         suboptions:
           timeout:

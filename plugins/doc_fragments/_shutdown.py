@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   shutdown:
     description:
-      - How a running guest is stopped.
+      - How a running guest is stopped. Its agent is asked first, where it has one, then the power button is pressed, again every
+        five seconds.
     type: dict
     suboptions:
       timeout:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - virt.image._connection
   - virt.image._keep
   - virt.image._shutdown
+  - virt.image._wait
 options:
   name:
     description:
@@ -44,10 +45,13 @@ options:
   state:
     description:
       - V(started) and V(stopped) say whether the domain runs. V(present) leaves that as it is.
-      - V(absent) undefines the domain, with its NVRAM, managed save and snapshots' metadata. Its disks stay.
+      - V(absent) undefines the domain, with its NVRAM, TPM state, saved state, and the metadata of its snapshots and
+        checkpoints; RV(actions) tells which there were. Its disks stay, and so do the files of external snapshots.
         A guest with recorded volumes is left to M(virt.image.guests).
+      - V(restarted) is an action. It stops and starts the domain each time, and so always changes; a domain that does not
+        run is started.
     type: str
-    choices: [present, started, stopped, absent]
+    choices: [present, started, stopped, absent, restarted]
     default: present
 seealso:
   - module: virt.image.guests
@@ -68,6 +72,13 @@ EXAMPLES = r"""
     shutdown:
       timeout: 10
       force: true
+
+- name: Start it again, and wait until it takes connections
+  virt.image.domain:
+    name: web1
+    state: restarted
+    wait:
+      tcp: 80
 """
 
 RETURN = r"""

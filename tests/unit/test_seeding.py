@@ -70,8 +70,8 @@ def test_the_old_one_goes_once_the_guest_was_started_anew():
     assert steps(live, there, **OTHER) == []
     assert steps(replace(live, active=new), there, **OTHER) == [
         (DefineDomain, None),
-        (DeleteVolume, path_of(ONE)),
         (SetMetadata, None),
+        (DeleteVolume, path_of(ONE)),
     ]
 
 

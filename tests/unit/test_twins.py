@@ -23,7 +23,7 @@ SPECS = {
     "match_info": specs.MATCH_INFO,
     "storage": specs.STORAGE,
 }
-SHARED = ("_files", "_trust", "_shape", "_match", "_place", "_keep", "_shutdown")
+SHARED = ("_files", "_trust", "_shape", "_match", "_place", "_keep", "_wait", "_shutdown")
 
 
 def constant(path, name):

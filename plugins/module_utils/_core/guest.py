@@ -12,6 +12,7 @@ from typing import Optional
 
 from .asker import Asker
 from .errors import Problem
+from .lifecycle import APPLY, ON_DRIFT, Course, Shutdown, Wait, parse_shutdown, parse_wait
 from .match import Wish
 from .names import volume_mistake
 from .seed import Seed, parse_seed
@@ -25,11 +26,6 @@ CLONES = ("linked", "full")
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
-# What becomes of what someone else changed, and when changes come to a guest that runs.
-REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
-ON_DRIFT = (REPAIR, REPORT, IGNORE)
-LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
-APPLY = (LIVE, NEXT_BOOT, RESTART)
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
 # network type -> the keys that it needs besides type.
 NETWORKS = {
@@ -75,35 +71,6 @@ class DiskOption:
     size: Optional[int] = None
     pool: Optional[str] = None
     volume: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What shows that the guest lives, within `timeout` seconds."""
-
-    agent: bool = False
-    address: bool = False
-    timeout: int = 120
-
-
-@dataclass(frozen=True)
-class Shutdown:
-    """How a guest is stopped: asked to, for `timeout` seconds; then powered off only where `force` says so."""
-
-    timeout: int = 60
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a domain is to be run and kept; `autostart` None: as it is."""
-
-    state: str
-    autostart: Optional[bool] = None
-    apply: str = LIVE
-    on_drift: str = REPAIR
-    shutdown: Shutdown = Shutdown()
-    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)
@@ -178,8 +145,8 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         adopt=asker.flag("adopt") or False,
         on_drift=asker.one_of("on_drift", ON_DRIFT),
         apply=asker.one_of("apply", APPLY),
-        wait=asker.part("wait", _wait),
-        shutdown=asker.part("shutdown", _shutdown),
+        wait=asker.part("wait", parse_wait),
+        shutdown=asker.part("shutdown", parse_shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
     )
     without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
@@ -261,14 +228,3 @@ def _network(asker: Asker) -> Network:
 
 def _graphics(asker: Asker) -> Graphics:
     return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))
-
-
-def _wait(asker: Asker) -> Wait:
-    return Wait(
-        bool(asker.flag("agent")), bool(asker.flag("address")), asker.number("timeout", 1, 86400) or Wait.timeout
-    )
-
-
-def _shutdown(asker: Asker) -> Shutdown:
-    timeout = asker.number("timeout", 0, 86400)
-    return Shutdown(Shutdown.timeout if timeout is None else timeout, bool(asker.flag("force")))

@@ -10,10 +10,11 @@ from typing import Optional
 
 from . import claims, definition, domain, xml
 from .errors import ImageError
+from .lifecycle import RUNNING
 from .match import Verdict
 from .merge import Change
 from .offer import offered_to
-from .plan import RUNNING, Live, Plan, Sighting
+from .plan import Live, Plan, Sighting
 from .present import plan_present, want
 from .record import Record, drop_record, read_record
 from .seed import SEED
@@ -24,6 +25,7 @@ from .volume import StoragePlan
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
+    before = sighting.live.xml if sighting.live else ""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
@@ -62,7 +64,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
     plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
-    return replace(plan, verdict=verdict, volumes=storage.volumes)
+    return replace(plan, verdict=verdict, volumes=storage.volumes, before=before)
 
 
 def _without_own_record(sighting: Sighting) -> Sighting:
@@ -193,6 +195,6 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
         raise ImageError(f"{error}; it is not deleted, and remove: none leaves all volumes") from None
     steps.extend(removal)
     if live.persistent:
-        steps.append(UndefineDomain(sighting.name))
+        steps.append(UndefineDomain(sighting.name, sighting.belongings))
     change = Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)

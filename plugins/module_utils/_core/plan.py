@@ -11,11 +11,9 @@ from typing import Optional
 from .guest import Guest
 from .host import Host
 from .image import Image
+from .lifecycle import Belongings
 from .match import Verdict
 from .volume import Volume, World
-
-UP = ("running", "blocked")
-RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Live:
 class Sighting:
     """All that was read of the world for one guest.
 
-    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
+    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it;
+    `belongings` are those of a domain that is to go.
     """
 
     name: str
@@ -51,6 +50,7 @@ class Sighting:
     verdict: Optional[Verdict] = None
     networks: dict[str, bool] = field(default_factory=dict)
     taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    belongings: Belongings = Belongings()
 
 
 @dataclass(frozen=True)

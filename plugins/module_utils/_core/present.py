@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from . import definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
-from .guest import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, Course
+from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RUNNING, UP, Course
 from .live import Running, compare_running
+from .living import plan_start, plan_waits
 from .merge import Change
-from .plan import RUNNING, UP, Live, Plan
+from .plan import Live, Plan
 from .record import Record, read_record
-from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain, WaitForGuest
+from .steps import DefineDomain, SetAutostart, StopDomain
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ def want(
 def plan_present(
     name: str, live: Optional[Live], wanted: Optional[Wanted], course: Course, before: tuple = (), after: tuple = ()
 ) -> Plan:
-    """Return the plan; `before` are steps that the definition needs, `after` those that need it.
+    """Return the plan; `before` are steps that the definition needs, `after` those for a domain that has settled.
 
-    `wanted` None: the configuration stays as it is.
+    `wanted` None: the configuration stays as it is. Raises ImageError.
     """
     found = wanted.definition if wanted else None
     changes = found.changes if found else ()
-    if course.state == "started" and live and live.saved and changes:
+    if course.state in ("started", "restarted") and live and live.saved and changes:
         raise ImageError(
             "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
             "start, or drop the saved state with virsh managedsave-remove"
@@ -76,7 +77,6 @@ def plan_present(
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
         steps.append(DefineDomain(name, found.xml, new=live is None))
-    steps.extend(after)
     if course.autostart is not None and course.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(name, course.autostart))
     text = found.xml if found and changes else (live.xml if live else "")
@@ -86,12 +86,11 @@ def plan_present(
     how = LIVE if adopting and course.apply == RESTART else course.apply
     more, state, pending = _plan_state(name, live, course, how, running, text)
     pending = pending if state in RUNNING else ()
-    wait = course.wait
-    waits = (WaitForGuest(name, wait.agent, wait.address, wait.timeout),) if wait.agent or wait.address else ()
+    steps.extend((*more, *after))
     return Plan(
         name=name,
-        steps=(*steps, *more),
-        waits=waits if state in UP else (),
+        steps=tuple(steps),
+        waits=plan_waits(name, steps, state, course.wait),
         changes=changes,
         drift=wanted.drift if wanted else (),
         before=live.xml if live else "",
@@ -117,15 +116,16 @@ def _plan_state(
 ) -> tuple[tuple, str, tuple[Change, ...]]:
     """Return the steps to the state that is asked for, that state, and what takes a restart after them."""
     state = live.state if live else "shutoff"
-    start = StartDomain(name, xml.parse(text, "domain").get("type"))
+    virt_type = xml.parse(text, "domain").get("type")
     stop = StopDomain(name, course.shutdown.timeout, course.shutdown.force)
+    start = plan_start(name, virt_type, "shutoff", course.wait)
     if course.state == "stopped" and state in RUNNING:
         return (stop,), "shutoff", ()
-    if state in UP and how == RESTART and running.pending:
+    if state in UP and how == RESTART and running.pending or course.state == "restarted" and state in RUNNING:
         return (stop, start), "running", ()
     steps: tuple = ()
-    if course.state == "started" and state not in UP:
-        steps, state = (replace(start, resume=state in ("paused", "pmsuspended")),), "running"
+    if course.state in ("started", "restarted") and state not in UP:
+        steps, state = (plan_start(name, virt_type, state, course.wait),), "running"
     if how == NEXT_BOOT or state not in UP:
         return steps, state, running.differences
     return (*steps, *running.steps), state, running.pending

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .chain import Layer
+from .lifecycle import Belongings, Wait
 from .units import MIB, show_size
 from .volume import BLOCK, Pool, Source
 
@@ -170,14 +171,16 @@ class DeleteVolume(_Placed):
 
 @dataclass(frozen=True)
 class DefineDomain:
-    """Write a domain's configuration."""
+    """Write a domain's configuration; `restored`: the one that it had before this run."""
 
     name: str
     xml: str
     new: bool
+    restored: bool = False
 
     def __str__(self) -> str:
-        return f"{'define' if self.new else 'redefine'} domain {self.name}"
+        what = "restore the definition of" if self.restored else "define" if self.new else "redefine"
+        return f"{what} domain {self.name}"
 
 
 @dataclass(frozen=True)
@@ -193,11 +196,16 @@ class SetAutostart:
 
 @dataclass(frozen=True)
 class StartDomain:
-    """Start a domain of that type; `resume`: it is paused."""
+    """Start a domain of that type; `resume`: it is paused.
+
+    `settle`: it will be watched for so many seconds; `listen`: all is wanted that it writes on its serial console.
+    """
 
     name: str
     virt_type: Optional[str]
     resume: bool = False
+    settle: int = 0
+    listen: bool = False
 
     def __str__(self) -> str:
         return f"{'resume' if self.resume else 'start'} domain {self.name}"
@@ -205,34 +213,38 @@ class StartDomain:
 
 @dataclass(frozen=True)
 class StopDomain:
-    """Shut a domain down within `timeout` seconds; `force`: power it off after that."""
+    """Shut a domain down within `timeout` seconds; `force`: power it off after that; `forced`: that came to be."""
 
     name: str
     timeout: int
     force: bool
+    forced: bool = False
 
     def __str__(self) -> str:
+        if self.force and not self.timeout:
+            return f"power off domain {self.name}"
+        if self.forced:
+            return f"power off domain {self.name} after {self.timeout} s in which it did not stop"
         return f"stop domain {self.name}"
 
 
 @dataclass(frozen=True)
 class UndefineDomain:
-    """Remove a domain's configuration with its NVRAM, TPM state, managed save and snapshots' metadata."""
+    """Remove a domain's configuration with what belongs to it."""
 
     name: str
+    belongings: Belongings = Belongings()
 
     def __str__(self) -> str:
-        return f"undefine domain {self.name}"
+        return f"undefine domain {self.name}{self.belongings}"
 
 
 @dataclass(frozen=True)
 class WaitForGuest:
-    """Wait until a guest shows that it lives, `timeout` seconds at most; it changes nothing."""
+    """Watch a guest until it shows that it lives; it changes nothing."""
 
     name: str
-    agent: bool
-    address: bool
-    timeout: int
+    wait: Wait
 
     def __str__(self) -> str:
         return f"wait for guest {self.name}"

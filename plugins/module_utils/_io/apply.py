@@ -17,6 +17,7 @@ from . import files, qemu_img
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
+from .life import set_autostart, start, stop, undefine
 from .live import CHANGE
 from .pump import FileWriter, pour
 from .requirements import libvirt
@@ -27,30 +28,23 @@ from .volumes import file_header, mark_origin
 from .workspace import workspace
 
 POLL_SECONDS = 0.2
-STOPPED = ("shutoff", "crashed")
 
 
 def apply(plan_steps, connection: Connection, access: Access):
-    """Perform steps, and yield each when it is done; raise ImageError at the first that fails.
+    """Perform steps, and yield each when it is done, as it came to be; raise ImageError at the first that fails.
 
     What was done stays, and a next run goes on there. `access` is how servers are asked for what is fetched.
     """
     for step in plan_steps:
+        became = None
         if type(step) in BRING:
             BRING[type(step)](step, connection, access)
         else:
-            PERFORM[type(step)](step, connection)
+            became = PERFORM[type(step)](step, connection)
         if type(step) in OUTSIDE_LIBVIRT and step.pool.kind == FOLDER:
             # libvirt lists what it made itself.
             connection.refresh_pool(step.pool.name)
-        yield step
-
-
-def undo(taken, connection: Connection) -> None:
-    """Delete the volumes that steps made for a guest that could not be defined; bases stay, others may use them."""
-    for step in reversed(taken):
-        if isinstance(step, (steps.CreateVolume, steps.CopyVolume, steps.FillVolume, steps.CreateSeed)):
-            _delete_volume(steps.DeleteVolume(step.pool, step.name), connection)
+        yield became or step
 
 
 def _copy_volume(step: steps.CopyVolume, connection: Connection) -> None:
@@ -183,98 +177,6 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
     connection.define(step.name, step.xml)
 
 
-def _set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
-    domain = connection.domain(step.name)
-    with doing(f"set autostart of domain {step.name}"):
-        domain.setAutostart(int(step.autostart))
-
-
-def _start(step: steps.StartDomain, connection: Connection) -> None:
-    domain = connection.domain(step.name)
-    try:
-        with doing(f"{'resume' if step.resume else 'start'} domain {step.name}"):
-            if not step.resume:
-                domain.create()
-            elif state_of(domain) == "pmsuspended":
-                domain.pMWakeup()
-            else:
-                domain.resume()
-    except ImageError as error:
-        if step.virt_type != "kvm":
-            raise
-        # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
-        hint = "if this host's KVM cannot run guests, virt_type: qemu emulates them"
-        raise ImageError(f"{error}; {hint}") from None
-
-
-def _stop(step: steps.StopDomain, connection: Connection) -> None:
-    domain = connection.domain(step.name)
-    with doing(f"stop domain {step.name}"):
-        if state_of(domain) == "pmsuspended":
-            domain.pMWakeup()
-        if state_of(domain) == "paused":
-            # A paused guest cannot hear that it is to shut down.
-            domain.resume()
-        if _shut_down(domain, step.timeout):
-            return
-        if not step.force:
-            raise ImageError(
-                f"domain {step.name} did not stop within {step.timeout} s; it may lack ACPI and a guest agent, or be "
-                "busy. shutdown: {force: true} powers it off after the timeout"
-            )
-        if _state(domain) not in STOPPED:
-            domain.destroy()
-
-
-def _shut_down(domain, timeout: int) -> bool:
-    """Ask a guest to stop, again each few seconds (one that boots may not hear it); return whether it did."""
-    begun = time.monotonic()
-    asked = None
-    while _state(domain) not in STOPPED:
-        now = time.monotonic()
-        if now - begun >= timeout:
-            return False
-        if asked is None or now - asked > 5:
-            asked = now
-            try:
-                domain.shutdown()
-            except libvirt.libvirtError:
-                # It may have stopped meanwhile; the loop sees that.
-                pass
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def _state(domain) -> str:
-    """Return a domain's state; one that was not persistent is gone when it stops."""
-    try:
-        return state_of(domain)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return "shutoff"
-        raise
-
-
-def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
-    domain = connection.domain(step.name)
-    flags = (
-        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-    )
-    with doing(f"undefine domain {step.name}"):
-        try:
-            domain.undefineFlags(flags)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
-                raise
-            # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
-            if domain.hasManagedSaveImage():
-                domain.managedSaveRemove()
-            domain.undefine()
-
-
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
 OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
@@ -285,9 +187,9 @@ PERFORM = {
     steps.FlattenVolume: _flatten_volume,
     steps.DeleteVolume: _delete_volume,
     steps.DefineDomain: _define,
-    steps.SetAutostart: _set_autostart,
-    steps.StartDomain: _start,
-    steps.StopDomain: _stop,
-    steps.UndefineDomain: _undefine,
+    steps.SetAutostart: set_autostart,
+    steps.StartDomain: start,
+    steps.StopDomain: stop,
+    steps.UndefineDomain: undefine,
     **CHANGE,
 }

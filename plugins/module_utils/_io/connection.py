@@ -15,10 +15,12 @@ from .._core.claims import chain_paths
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
-from .._core.plan import RUNNING, Live
+from .._core.lifecycle import RUNNING
+from .._core.plan import Live
 from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
 from .lock import Locks
 from .requirements import libvirt
+from .watch import Watch
 
 STATES = {
     "VIR_DOMAIN_RUNNING": "running",
@@ -55,6 +57,9 @@ class Connection:
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.uri = uri
         self.locks = Locks()
+        self.watch = Watch(uri)
+        # The guests that were started through it: name -> life.Started.
+        self.started: dict = {}
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
@@ -74,6 +79,7 @@ class Connection:
 
     def __exit__(self, *_exception) -> None:
         self.locks.release()
+        self.watch.close()
         self.link.close()
 
     @property
@@ -354,3 +360,15 @@ def state_of(domain) -> str:
     """Return libvirt's name of a domain's state."""
     number = domain.state()[0]
     return next((name for constant, name in STATES.items() if getattr(libvirt, constant) == number), "nostate")
+
+
+def reason_of(domain, state: str) -> str:
+    """Return libvirt's name of the reason for a domain's state, such as PANICKED; an empty text where it tells none."""
+    prefix = f"VIR_DOMAIN_{state.upper()}_"
+    try:
+        number = domain.state()[1]
+    except libvirt.libvirtError:
+        # It went with the domain.
+        return ""
+    names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
+    return names[0][len(prefix) :] if names else ""

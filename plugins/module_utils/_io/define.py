@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import Optional
 
 from .._core import definition, xml
+from .._core.asker import Asker
 from .._core.errors import ImageError
-from .._core.guest import Course, Shutdown
+from .._core.lifecycle import RUNNING, Belongings, Course, parse_shutdown, parse_wait
 from .._core.merge import Change
 from .._core.names import name_mistake
-from .._core.plan import RUNNING, Live, Plan
+from .._core.plan import Live, Plan
 from .._core.present import plan_present, want
 from .._core.record import Record, read_record
 from .._core.steps import StopDomain, UndefineDomain
+from .belongings import read_belongings
 from .connection import Connection
 from .module import Outcome, describe
 
@@ -27,14 +29,14 @@ def domain(params: dict, connection: Connection) -> Outcome:
     live = connection.live(name)
     course = _course(params)
     if course.state == "absent":
-        plan = _absent(name, live, course)
+        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings())
     else:
         plan = _present(name, tree, live, course, params["adopt"])
 
     def report(done: list) -> dict:
         told = describe(done[0])
         return {
-            "domain": {"name": name, "state": plan.state, "restart_required": plan.restart_required},
+            "domain": {"name": name, "state": done[0].state, "restart_required": told["restart_required"]},
             **{key: told[key] for key in ("changes", "drift", "pending", "actions")},
         }
 
@@ -42,9 +44,11 @@ def domain(params: dict, connection: Connection) -> Outcome:
 
 
 def _course(params: dict) -> Course:
-    told = params["shutdown"] or {}
-    shutdown = Shutdown(told.get("timeout", Shutdown.timeout), told.get("force", Shutdown.force))
-    return Course(params["state"], params["autostart"], params["apply"], params["on_drift"], shutdown)
+    """Return how the domain is to be run; raise ImageError."""
+    asker = Asker(params, "domain")
+    wait, shutdown = asker.part("wait", parse_wait), asker.part("shutdown", parse_shutdown)
+    asker.problems.raise_any()
+    return Course(params["state"], params["autostart"], params["apply"], params["on_drift"], shutdown, wait)
 
 
 def _name(said: Optional[str], tree) -> str:
@@ -62,7 +66,7 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], course: Course) -> Plan:
+def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
@@ -74,7 +78,7 @@ def _absent(name: str, live: Optional[Live], course: Course) -> Plan:
     steps: tuple = ()
     if live.state in RUNNING:
         steps += (StopDomain(name, course.shutdown.timeout, course.shutdown.force),)
-    steps += (UndefineDomain(name),) if live.persistent else ()
+    steps += (UndefineDomain(name, belongings),) if live.persistent else ()
     return Plan(
         name=name,
         of=f"domain {name}",
@@ -88,6 +92,8 @@ def _absent(name: str, live: Optional[Live], course: Course) -> Plan:
 def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool) -> Plan:
     if live is None and tree is None:
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
+    if course.state == "restarted" and tree is None and not live.persistent:
+        raise ImageError(f"domain {name} is not persistent, and is gone when it stops; xml is needed to define it")
     wanted = None
     if tree is not None:
         wanted = want(tree, live, _record(tree, live, adopt), course)

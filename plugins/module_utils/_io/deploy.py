@@ -12,9 +12,10 @@ from .._core.batch import plan_all, refuse_overflow
 from .._core.errors import ImageError, Problems
 from .._core.flatten import plan_flattening
 from .._core.guest import CLONES, parse_guest
+from .._core.lifecycle import RUNNING
 from .._core.names import name_mistake
 from .._core.pipeline import plan_volumes
-from .._core.plan import RUNNING, Plan, Sighting
+from .._core.plan import Plan, Sighting
 from .._core.record import read_record
 from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume, FillVolume, ImportBase

@@ -14,8 +14,8 @@ from .._core.errors import ImageError
 from .._core.merge import name_of
 from .._core.record import NAMESPACE, PREFIX
 from .connection import Connection, doing
+from .life import bounded_agent
 from .requirements import libvirt
-from .wait import bounded_agent
 
 POLL_SECONDS = 0.2
 # A guest that is idle gives a device back within a second; one that boots may not hear of it.

@@ -9,7 +9,7 @@ from typing import Optional
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.plan import RUNNING
+from .._core.lifecycle import RUNNING
 from .._core.report import GuestReport, Look, own_record, report_guest
 from .._core.values import to_plain
 from .connection import Connection, doing, state_of

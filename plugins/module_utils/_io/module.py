@@ -14,10 +14,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core import xml
 from .._core.errors import ImageError
+from .._core.living import lasting, plan_fallback, plan_undo, split_at_start
 from .._core.plan import Plan
-from .._core.steps import FillVolume, ImportBase
+from .._core.steps import DefineDomain, FillVolume, ImportBase
 from .._core.values import to_plain
-from .apply import apply, undo
+from .apply import apply
 from .connection import Connection
 from .files import remove
 from .requirements import require
@@ -50,13 +51,29 @@ class Outcome:
 
 @dataclass
 class Done:
-    """What became of a plan: the steps that were taken (in check mode: would be), and the state after them."""
+    """What became of a plan: the steps that were taken (in check mode: would be), and the state after them.
+
+    `undone` are the steps that took back some of them.
+    """
 
     plan: Plan
     steps: tuple
     state: str
     error: str = ""
     addresses: tuple[str, ...] = ()
+    undone: tuple = ()
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything is other than before."""
+        return bool(lasting(self.steps, self.undone))
+
+    @property
+    def reason(self) -> str:
+        """Return why it failed, and in the same line what was taken back."""
+        first, rest = self.error.partition("\n")[::2]
+        taken_back = f"; then: {', '.join(map(str, self.undone))}" if self.undone else ""
+        return "\n".join(filter(None, (f"{first}{taken_back}", rest)))
 
 
 def run(spec: dict, act, connect: bool = True, **rules) -> None:
@@ -98,11 +115,11 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
         _remove_spent(outcome.spent, done)
         for pool in outcome.unlisted:
             connection.refresh_pool(pool)
-    changed = any(one.steps for one in done)
+    changed = any(one.changed for one in done)
     result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
-        result["diff"] = [diff_of(one.plan) for one in done if one.steps]
-    failed = [f"{one.plan.subject}: {one.error}" for one in done if one.error]
+        result["diff"] = [diff_of(one.plan) for one in done if one.changed]
+    failed = [f"{one.plan.subject}: {one.reason}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)
@@ -124,45 +141,88 @@ def _apply(outcome: Outcome, connection) -> list[Done]:
     if connection:
         # Domains have what they need, and are seen by who prunes.
         connection.locks.release()
-    begun = time.monotonic()
+    waits = [step for one in done if not one.error for step in one.plan.waits]
+    results = wait_for(waits, connection, time.monotonic()) if waits else {}
     for one in done:
-        for step in () if one.error else one.plan.waits:
-            try:
-                one.addresses = tuple(wait_for(step, connection, begun))
-            except ImageError as error:
-                one.error = str(error)
+        if one.error:
+            continue
+        result = results.get(one.plan.name)
+        if result:
+            one.addresses, one.error = result.addresses, result.error
+        if result and result.fell:
+            _after_fall(one, connection)
+            continue
+        _apply_rest(one, connection, outcome.access)
+        if one.error:
+            _look_again(one, connection)
     return done
 
 
 def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -> Done:
-    """Carry out one plan; `broken` maps the base volumes that could not be brought to the reason."""
+    """Carry out one plan up to its start; `broken` maps the base volumes that could not be brought to the reason."""
     needed = [layer.path for volume in plan.volumes for layer in volume.layers if layer.path in broken]
     if needed:
         return Done(plan, (), plan.was, error=broken[needed[0]])
     taken: list = []
+    first, _rest = split_at_start(plan.steps)
     try:
-        for step in apply(plan.steps, connection, access):
+        for step in apply(first, connection, access):
             taken.append(step)
     except ImageError as error:
-        failed = plan.steps[len(taken)]
+        failed = first[len(taken)]
         if isinstance(failed, ImportBase):
             broken[failed.path] = str(error)
         return _after_failure(plan, taken, str(error), connection)
     return Done(plan, tuple(taken), plan.state)
 
 
-def _after_failure(plan: Plan, taken: list, error: str, connection) -> Done:
-    """Take back what was made for a guest that could not be defined, and return how it stands now."""
-    state = plan.was
+def _apply_rest(one: Done, connection, access: Access) -> None:
+    """Carry out what comes after the start of a guest that stayed."""
+    _first, rest = split_at_start(one.plan.steps)
     try:
-        if plan.was == "absent" and connection.find_domain(plan.name) is None:
-            undo(taken, connection)
-            taken = [step for step in taken if isinstance(step, ImportBase)]
-        live = connection.live(plan.name)
-        state = live.state if live else "absent"
+        for step in apply(rest, connection, access):
+            one.steps = (*one.steps, step)
+    except ImageError as error:
+        one.error = "; then ".join(filter(None, (one.error, str(error))))
+
+
+def _after_failure(plan: Plan, taken: list, error: str, connection) -> Done:
+    """Take back what was done for a guest that could not be defined or started, and return how it stands now."""
+    one = Done(plan, tuple(taken), plan.was, error)
+    defined = any(isinstance(step, DefineDomain) for step in taken)
+    try:
+        if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
+            _undo(one, plan_undo(taken, plan.was, plan.before), connection)
     except ImageError as second:
-        error = f"{error}; then {second}"
-    return Done(plan, tuple(taken), state, error=error)
+        one.error = f"{one.error}; then {second}"
+    _look_again(one, connection)
+    return one
+
+
+def _after_fall(one: Done, connection) -> None:
+    """Power off a guest that was started and did not stay, and take back what may be."""
+    try:
+        live = connection.live(one.plan.name)
+        state = live.state if live else "absent"
+        if live:
+            _undo(one, plan_fallback(one.steps, one.plan.was, one.plan.before, state), connection)
+    except ImageError as error:
+        one.error = f"{one.error}; then {error}"
+    _look_again(one, connection)
+
+
+def _undo(one: Done, undoing: tuple, connection) -> None:
+    for step in apply(undoing, connection, Access()):
+        one.undone = (*one.undone, step)
+
+
+def _look_again(one: Done, connection) -> None:
+    """Note the state that a guest is in after a failure."""
+    try:
+        live = connection.live(one.plan.name)
+        one.state = live.state if live else "absent"
+    except ImageError as error:
+        one.error = f"{one.error}; then {error}"
 
 
 def describe(done: Done) -> dict:
@@ -171,12 +231,12 @@ def describe(done: Done) -> dict:
     told = {
         "name": plan.name,
         "state": done.state,
-        "changed": bool(done.steps),
-        "actions": [str(step) for step in done.steps],
+        "changed": done.changed,
+        "actions": [str(step) for step in (*done.steps, *done.undone)],
         # A domain that comes or goes as a whole is in the actions and the diff.
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
         "drift": [_masked(change) for change in plan.drift],
-        "restart_required": plan.restart_required,
+        "restart_required": plan.restart_required and not done.undone,
         "pending": [_masked(change) for change in plan.pending],
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
@@ -184,7 +244,7 @@ def describe(done: Done) -> dict:
         "addresses": list(done.addresses),
     }
     if done.error:
-        told["error"] = done.error
+        told["error"] = done.reason
     return told
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, seed
+from .._core import guest, lifecycle, seed
 from .._core.errors import ImageError
 from .._core.trust import Signature
 from .url import Access
@@ -104,16 +104,24 @@ DISKS = {
 }
 
 WAIT = {
-    "agent": {"type": "bool", "default": False},
-    "address": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": guest.Wait.timeout},
+    "wait": {
+        "type": "dict",
+        "options": {
+            "settle": {"type": "int", "default": lifecycle.Wait.settle},
+            "agent": {"type": "bool", "default": False},
+            "address": {"type": "bool", "default": False},
+            "tcp": {"type": "list", "elements": "int"},
+            "serial": {"type": "str"},
+            "timeout": {"type": "int", "default": lifecycle.Wait.timeout},
+        },
+    },
 }
 
 SHUTDOWN = {
     "shutdown": {
         "type": "dict",
         "options": {
-            "timeout": {"type": "int", "default": guest.Shutdown.timeout},
+            "timeout": {"type": "int", "default": lifecycle.Shutdown.timeout},
             "force": {"type": "bool", "default": False},
         },
     },
@@ -129,8 +137,8 @@ PLACE = {
 }
 
 KEEP = {
-    "on_drift": {"type": "str", "choices": list(guest.ON_DRIFT), "default": guest.REPAIR},
-    "apply": {"type": "str", "choices": list(guest.APPLY), "default": guest.LIVE},
+    "on_drift": {"type": "str", "choices": list(lifecycle.ON_DRIFT), "default": lifecycle.REPAIR},
+    "apply": {"type": "str", "choices": list(lifecycle.APPLY), "default": lifecycle.LIVE},
 }
 
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}
@@ -159,7 +167,7 @@ GUEST = {
     "state": {"type": "str", "choices": list(guest.STATES), "default": "started"},
     "adopt": {"type": "bool", "default": False},
     **KEEP,
-    "wait": {"type": "dict", "options": WAIT},
+    **WAIT,
     **SHUTDOWN,
     **REMOVE,
 }
@@ -197,8 +205,9 @@ DOMAIN = {
     "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": list(guest.STATES), "default": "present"},
+    "state": {"type": "str", "choices": [*guest.STATES, "restarted"], "default": "present"},
     **KEEP,
+    **WAIT,
     **SHUTDOWN,
 }
 

@@ -16,6 +16,7 @@ from .._core.errors import ImageError, Problems
 from .._core.guest import Guest
 from .._core.host import Host, parse_capabilities
 from .._core.image import Disk, Image
+from .._core.lifecycle import Belongings
 from .._core.match import Verdict, choose
 from .._core.offer import depends_on_offer
 from .._core.pipeline import keep_machine
@@ -33,6 +34,7 @@ from .._core.volume import (
     pool_of,
     volume_names,
 )
+from .belongings import read_belongings
 from .connection import Connection
 from .images import Images, Wanted
 from .url import Access
@@ -87,6 +89,7 @@ class Survey:
             networks={} if guest.state == "absent" else self._networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
             taken={} if record and guest.state != "absent" else self._taken(),
+            belongings=read_belongings(live, self.connection) if live and guest.state == "absent" else Belongings(),
         )
         return sighting if guest.state == "absent" else self._with_offer(sighting)
 

@@ -1,76 +1,194 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits until guests show that they live, and says why where one does not."""
+"""Waits until guests show that they live, all of them together, and says why where one does not."""
 
 from __future__ import annotations
 
+import socket
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Optional
 
 from .._core.errors import ImageError
-from .._core.plan import UP
+from .._core.lifecycle import UP
 from .._core.steps import WaitForGuest
-from .connection import Connection, doing, state_of
+from .._core.trouble import Trouble, explain, trouble_of
+from .connection import Connection, doing, reason_of
+from .console import is_said
+from .life import Started, bounded_agent, now_state
 from .requirements import libvirt
 
 POLL_SECONDS = 0.25
-AGENT_SECONDS = 5
+CONNECT_SECONDS = 1
 LOOPBACK = ("127.", "::1", "fe80:")
+# Events of a guest that runs on, or again, and yet is in trouble.
+ENDS = ("SUSPENDED", "SHUTDOWN", "STOPPED", "CRASHED")
+RESETS = {"REBOOT": "was reset", "WATCHDOG": "was caught by its watchdog"}
 
 
-def wait_for(step: WaitForGuest, connection: Connection, begun: float) -> list[str]:
-    """Return the guest's addresses when all that is waited for has come.
+@dataclass
+class Result:
+    """What became of a guest that was waited for; `fell`: it was started in this run and did not stay."""
 
-    Raises ImageError when the timeout has passed since `begun` (of time.monotonic()), or the guest stops.
-    """
-    domain = connection.find_domain(step.name)
-    if domain is None:
-        raise ImageError("is gone; another tool removed it meanwhile")
-    with bounded_agent(domain):
-        while True:
-            with doing(f"wait for domain {step.name}"):
-                state = state_of(domain)
-            if state not in UP:
-                raise ImageError(f"is {state} and not running any more; see its console and QEMU's log")
-            found = addresses(domain, "AGENT", "LEASE")
-            missing = _missing(step, domain, found)
-            if not missing:
-                return found
-            if time.monotonic() - begun > step.timeout:
-                raise ImageError(f"after {step.timeout} s {' and '.join(missing)}")
-            time.sleep(POLL_SECONDS)
+    addresses: tuple[str, ...] = ()
+    error: str = ""
+    fell: bool = False
 
 
-def _missing(step: WaitForGuest, domain, found: list[str]) -> list[str]:
-    missing = []
-    if step.agent and not _agent_answers(domain):
-        missing.append("its guest agent does not answer")
-    if step.address and not found:
-        missing.append("it has no address")
-    return missing
+class Vigil:
+    """One guest, looked at until its result is known."""
 
+    def __init__(self, step: WaitForGuest, connection: Connection, begun: float, stack: ExitStack) -> None:
+        self.name, self._wait, self._connection, self._begun = step.name, step.wait, connection, begun
+        self._domain = connection.find_domain(step.name)
+        self._started: Optional[Started] = connection.started.get(step.name)
+        self._settled = self._started is None or not step.wait.settle
+        self._missing = self._conditions()
+        self._addresses: list[str] = []
+        self._serial_text = ""
+        self._next = begun
+        self.result: Optional[Result] = None
+        if self._domain is None:
+            self.result = Result(error="is gone; another tool removed it meanwhile")
+        elif self._missing:
+            stack.enter_context(bounded_agent(self._domain))
 
-@contextmanager
-def bounded_agent(domain):
-    """Let an agent that hangs, or means ill, hold us up for some seconds only.
+    def _conditions(self) -> dict:
+        """Return what is missing still: what it is called, and the question for it."""
+        wait = self._wait
+        missing: dict = {}
+        if wait.agent:
+            missing["its guest agent does not answer"] = self._agent_answers
+        if wait.address:
+            missing["it has no address"] = lambda: bool(self._addresses)
+        for port in wait.tcp:
+            missing[f"it does not take connections at TCP port {port}"] = lambda port=port: self._is_open(port)
+        if wait.serial and self._started:
+            missing[f"{wait.serial!r} is not on its serial console"] = self._says
+        return missing
 
-    By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.
-    """
-    try:
-        domain.agentSetResponseTimeout(AGENT_SECONDS)
-    except libvirt.libvirtError:
-        # A driver without agents.
-        yield
-        return
-    try:
-        yield
-    finally:
+    def look(self) -> None:
+        """Look at the guest, and know its result if there is one."""
         try:
-            domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
+            with doing(f"wait for domain {self.name}"):
+                self._look()
+        except ImageError as error:
+            self.result = Result(tuple(self._addresses), str(error))
+
+    def _look(self) -> None:
+        now, started = time.monotonic(), self._started
+        trouble = self._trouble(now)
+        if trouble:
+            self.result = Result(error=self._explain(str(trouble)), fell=bool(started) and not self._settled)
+            return
+        if started and now >= started.moment + self._wait.settle:
+            self._settled = True
+        if self._missing and now >= self._next:
+            self._ask()
+        if self._settled and not self._missing:
+            self.result = Result(tuple(self._addresses))
+        elif self._missing and time.monotonic() - self._begun > self._wait.timeout:
+            missing = " and ".join(self._missing)
+            self.result = Result(tuple(self._addresses), self._explain(f"after {self._wait.timeout} s {missing}"))
+
+    def _trouble(self, now: float) -> Optional[Trouble]:
+        """Return what became of a guest that does not run, or not as it was started."""
+        started, state = self._started, now_state(self._domain)
+        if state not in UP:
+            return trouble_of(state, reason_of(self._domain, state), self._end(now))
+        if self._settled:
+            return None
+        if self._domain.ID() != started.id:
+            return Trouble("was stopped and started again by someone else")
+        for one in self._happenings(started.moment + self._wait.settle):
+            if one.kind in RESETS:
+                return Trouble(RESETS[one.kind], None, one.moment - started.moment)
+        return None
+
+    def _happenings(self, until: float) -> list:
+        return self._connection.watch.happenings(self.name, self._started.moment, until)
+
+    def _end(self, now: float) -> Optional[float]:
+        """Return how many seconds after its start a guest ended that was started in this run."""
+        if not self._started:
+            return None
+        ends = [getattr(libvirt, f"VIR_DOMAIN_EVENT_{name}") for name in ENDS]
+        found = [one.moment for one in self._happenings(now) if one.kind == "LIFECYCLE" and one.facts[0] in ends]
+        return (found[0] if found else now) - self._started.moment
+
+    def _ask(self) -> None:
+        begun = time.monotonic()
+        if self._wait.agent or self._wait.address or self._wait.tcp:
+            self._addresses = addresses(self._domain, "AGENT", "LEASE") or self._addresses
+        self._missing = {what: question for what, question in self._missing.items() if not question()}
+        # A guest that makes us wait is asked less often: the others have their turn.
+        self._next = time.monotonic() + max(POLL_SECONDS, time.monotonic() - begun)
+
+    def _agent_answers(self) -> bool:
+        try:
+            # The cheapest question of the agent that every binding has: guest-get-time.
+            self._domain.getTime()
         except libvirt.libvirtError:
-            # It stopped meanwhile, and the setting with it.
-            pass
+            return False
+        return True
+
+    def _is_open(self, port: int) -> bool:
+        for address in self._addresses:
+            try:
+                socket.create_connection((address, port), CONNECT_SECONDS).close()
+                return True
+            except OSError:
+                continue
+        return False
+
+    def _says(self) -> bool:
+        refused = getattr(self._started.console, "refused", None)
+        if refused:
+            raise ImageError(f"its serial console cannot be read: {refused}")
+        text = self._started.console.text()
+        if text == self._serial_text:
+            return False
+        self._serial_text = text
+        return is_said(self._wait.serial, text)
+
+    def _explain(self, trouble: str) -> str:
+        started = self._started
+        if not started:
+            return trouble
+        return explain(trouble, started.virt_type, started.log.text(), started.console.text())
+
+    def pause(self) -> float:
+        """Return the seconds until it is to be looked at again."""
+        now = time.monotonic()
+        moments = [self._next if self._missing else now + self._wait.timeout]
+        if not self._settled:
+            moments.append(self._started.moment + self._wait.settle)
+        return min(moments) - now
+
+    def close(self) -> None:
+        if self._started:
+            self._started.console.close()
+
+
+def wait_for(steps: list[WaitForGuest], connection: Connection, begun: float) -> dict[str, Result]:
+    """Return the result of each guest by its name, when all that is waited for has come.
+
+    A guest's timeout has begun at `begun` (of time.monotonic()).
+    """
+    with ExitStack() as stack:
+        vigils = [Vigil(step, connection, begun, stack) for step in steps]
+        for vigil in vigils:
+            stack.callback(vigil.close)
+        while True:
+            pending = [vigil for vigil in vigils if vigil.result is None]
+            for vigil in pending:
+                vigil.look()
+            pending = [vigil for vigil in pending if vigil.result is None]
+            if not pending:
+                return {vigil.name: vigil.result for vigil in vigils}
+            connection.watch.wait(min(vigil.pause() for vigil in pending))
 
 
 def addresses(domain, *sources: str) -> list[str]:
@@ -87,12 +205,3 @@ def addresses(domain, *sources: str) -> list[str]:
                 if not address["addr"].startswith(LOOPBACK) and address["addr"] not in found:
                     found.append(address["addr"])
     return found
-
-
-def _agent_answers(domain) -> bool:
-    try:
-        # The cheapest question of the agent that every binding has: guest-get-time.
-        domain.getTime()
-    except libvirt.libvirtError:
-        return False
-    return True

@@ -1,0 +1,94 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a domain's life: what starts it and waits for it, and what takes back a run that failed."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .lifecycle import RUNNING, UP, Wait
+from .steps import (
+    CopyVolume,
+    CreateSeed,
+    CreateVolume,
+    DefineDomain,
+    DeleteVolume,
+    FillVolume,
+    SetAutostart,
+    StartDomain,
+    StopDomain,
+    UndefineDomain,
+    WaitForGuest,
+)
+
+MADE = (CreateVolume, CopyVolume, FillVolume, CreateSeed)
+
+
+def plan_start(name: str, virt_type: Optional[str], state: str, wait: Wait) -> StartDomain:
+    """Return the step that lets a domain run that is in that state."""
+    return StartDomain(name, virt_type, state in ("paused", "pmsuspended"), wait.settle, bool(wait.serial))
+
+
+def plan_waits(name: str, steps, state: str, wait: Wait) -> tuple:
+    """Return what is waited for once the steps were taken, after which the domain is in that state."""
+    started = any(isinstance(step, StartDomain) for step in steps)
+    return (WaitForGuest(name, wait),) if state in UP and (wait.conditions or started and wait.settle) else ()
+
+
+def split_at_start(steps: tuple) -> tuple[tuple, tuple]:
+    """Return the steps up to the start of a domain, and those that are for one that stayed."""
+    starts = [index for index, step in enumerate(steps) if isinstance(step, StartDomain)]
+    end = starts[-1] + 1 if starts else len(steps)
+    return steps[:end], steps[end:]
+
+
+def plan_undo(taken, was: str, before: str) -> tuple:
+    """Return the steps that bring back what was, where the step after those that were taken failed.
+
+    `was` and `before` are the state and the XML of the domain before. A new guest goes with the volumes that were made
+    for it; base volumes stay, others may use them.
+    """
+    if was == "absent":
+        defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
+        volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
+        return (*defined, *volumes)
+    return _restore(taken, was, before)
+
+
+def plan_fallback(taken, was: str, before: str, state: str) -> tuple:
+    """Return the steps for a guest that was started and did not stay; `state` is what it is in now.
+
+    It is powered off, and gets back its former definition. A new one keeps its own, and its volumes: it may have written.
+    """
+    starts = [step for step in taken if isinstance(step, StartDomain)]
+    off = [StopDomain(step.name, 0, True) for step in starts if state in RUNNING]
+    return (*off, *(_restore(taken, was, before) if was != "absent" else ()))
+
+
+def _restore(taken, was: str, before: str) -> tuple:
+    """Return the steps that give an existing domain its former definition, and let it run with that if it did."""
+    steps: list = []
+    defined = [step for step in taken if isinstance(step, DefineDomain)]
+    steps += [DefineDomain(step.name, before, new=False, restored=True) for step in defined if before]
+    steps += [SetAutostart(step.name, not step.autostart) for step in reversed(taken) if isinstance(step, SetAutostart)]
+    stopped = [step for step in taken if isinstance(step, StopDomain)]
+    if stopped and defined and was in UP:
+        # With the former definition it ran.
+        steps.append(StartDomain(stopped[0].name, None))
+    return tuple(steps)
+
+
+def lasting(taken, undone) -> tuple:
+    """Return the steps that were taken and not taken back."""
+    back = [type(step) for step in undone]
+    gone = {(step.pool.path, step.name) for step in undone if isinstance(step, DeleteVolume)}
+
+    def lasts(step) -> bool:
+        if isinstance(step, DefineDomain):
+            return UndefineDomain not in back and DefineDomain not in back
+        if isinstance(step, SetAutostart):
+            return UndefineDomain not in back and SetAutostart not in back
+        return not (isinstance(step, MADE) and (step.pool.path, step.name) in gone)
+
+    return tuple(step for step in taken if lasts(step))

@@ -1,0 +1,92 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes with a domain when it is undefined, found out before: NVRAM, TPM state, saved state, snapshots."""
+
+from __future__ import annotations
+
+import os
+
+from .._core import xml
+from .._core.derived import has_uefi
+from .._core.lifecycle import Belongings
+from .._core.plan import Live
+from .connection import Connection, doing
+from .requirements import libvirt
+
+UNKNOWN = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
+
+
+def read_belongings(live: Live, connection: Connection) -> Belongings:
+    """Return what goes with a persistent domain; nothing does with one that is not, but what ends when it stops."""
+    domain = connection.find_domain(live.name)
+    if domain is None or not live.persistent:
+        return Belongings()
+    tree = xml.parse(live.xml, f"domain {live.name}")
+    with doing(f"read what belongs to domain {live.name}"):
+        snapshots = _all(domain.listAllSnapshots)
+        return Belongings(
+            nvram=_has_nvram(tree, connection),
+            tpm=_has_tpm(tree, connection),
+            saved=live.saved,
+            snapshots=len(snapshots),
+            checkpoints=len(_all(domain.listAllCheckpoints)),
+            files=tuple(path for snapshot in snapshots for path in _files(snapshot)),
+        )
+
+
+def _all(call) -> list:
+    try:
+        return call()
+    except libvirt.libvirtError as error:
+        # Not every driver knows snapshots, fewer know checkpoints.
+        if error.get_error_code() not in [getattr(libvirt, name) for name in UNKNOWN]:
+            raise
+        return []
+
+
+def _files(snapshot) -> list[str]:
+    """Return the files of an external snapshot."""
+    tree = xml.parse(snapshot.getXMLDesc(), "snapshot")
+    memory = [node.get("file") for node in tree.findall("memory[@snapshot='external']")]
+    disks = [node.get("file") for node in tree.findall("disks/disk[@snapshot='external']/source")]
+    return [path for path in (*memory, *disks) if path]
+
+
+def _has_nvram(tree, connection: Connection) -> bool:
+    """Return whether libvirt has made UEFI's variables, which it does at the first start."""
+    if not has_uefi(tree):
+        return False
+    node = tree.find("os/nvram")
+    source = tree.find("os/nvram/source")
+    said = "" if node is None else (node.text or "").strip() or ("" if source is None else source.get("file", ""))
+    # Where libvirt chose the firmware, the configuration does not tell the file.
+    chosen = os.path.join(_folder("qemu/nvram", connection), f"{tree.findtext('name')}_VARS")
+    return any(_is_there(path, connection) for path in ([said] if said else [f"{chosen}.fd", f"{chosen}.qcow2"]))
+
+
+def _has_tpm(tree, connection: Connection) -> bool:
+    if tree.find("devices/tpm/backend[@type='emulator']") is None:
+        return False
+    return _is_there(os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or ""), connection)
+
+
+def _folder(what: str, connection: Connection) -> str:
+    """Return a folder of libvirt's own state (src/qemu/qemu_conf.c)."""
+    if not (connection.is_local and connection.is_session):
+        return f"/var/lib/libvirt/{what}"
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(configuration, "libvirt/qemu", what.rpartition("/")[2])
+
+
+def _is_there(path: str, connection: Connection) -> bool:
+    """Return whether libvirt has made a file; what cannot be seen counts as made."""
+    if not connection.is_local:
+        return True
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,217 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a domain's life: it is started, stopped, undefined."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Optional, Union
+
+from .._core import steps, xml
+from .._core.errors import ImageError
+from .._core.trouble import blame_kvm
+from .connection import Connection, doing, state_of
+from .console import Console, Tail, console_log, qemu_log
+from .requirements import libvirt
+
+# One that boots may not hear that it is to stop.
+ASK_SECONDS = 5
+AGENT_SECONDS = 5
+STOPPED = ("shutoff", "crashed", "gone")
+AGENT_CHANNEL = "devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
+# What a driver says that does not know a flag.
+REFUSALS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_INVALID_ARG", "VIR_ERR_OPERATION_UNSUPPORTED")
+
+
+@dataclass
+class Started:
+    """A guest that was started in this run: when (of time.monotonic()), libvirt's id of that life, what it says."""
+
+    moment: float
+    id: int
+    virt_type: Optional[str]
+    log: Tail
+    console: Union[Tail, Console]
+
+
+def set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
+    domain = connection.domain(step.name)
+    with doing(f"set autostart of domain {step.name}"):
+        domain.setAutostart(int(step.autostart))
+
+
+def start(step: steps.StartDomain, connection: Connection) -> None:
+    domain = connection.domain(step.name)
+    if not (step.settle or step.listen):
+        _run(step, domain)
+        return
+    connection.watch.begin()
+    with doing(f"read domain {step.name}"):
+        console = console_log(step.name, domain.XMLDesc(), connection)
+    log, moment = qemu_log(step.name, connection), time.monotonic()
+    if step.listen and not console and not step.resume:
+        # Paused at first, so that nothing is missed of what it says.
+        _run(step, domain, libvirt.VIR_DOMAIN_START_PAUSED)
+        console, moment = Console(step.name, connection), time.monotonic()
+        with doing(f"start domain {step.name}"):
+            domain.resume()
+    else:
+        _run(step, domain)
+    with doing(f"start domain {step.name}"):
+        started = Started(moment, domain.ID(), step.virt_type, log, console or Console(step.name, connection))
+    connection.started[step.name] = started
+
+
+def _run(step: steps.StartDomain, domain, flags: int = 0) -> None:
+    what = f"{'resume' if step.resume else 'start'} domain {step.name}"
+    try:
+        with doing(what):
+            if not step.resume:
+                domain.createWithFlags(flags) if flags else domain.create()
+            elif state_of(domain) == "pmsuspended":
+                domain.pMWakeup()
+            else:
+                domain.resume()
+    except ImageError as error:
+        if step.virt_type != "kvm":
+            raise
+        # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
+        blame = blame_kvm(str(error))
+        if blame:
+            raise ImageError(f"cannot {what}: {blame}") from None
+        raise ImageError(f"{error}; if this host's KVM cannot run guests, virt_type: qemu emulates them") from None
+
+
+def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopDomain]:
+    """Stop a domain; return the step as it came to be, where that is not as planned."""
+    domain = connection.domain(step.name)
+    with doing(f"stop domain {step.name}"):
+        if step.timeout:
+            _make_listen(domain)
+            if _shut_down(domain, step.timeout, connection):
+                return None
+        if not step.force:
+            raise ImageError(
+                f"domain {step.name} did not stop within {step.timeout} s; it may lack ACPI and a guest agent, or be "
+                "busy. shutdown: {force: true} powers it off after the timeout"
+            )
+        power_off(domain)
+    return replace(step, forced=True)
+
+
+def power_off(domain) -> None:
+    """Take a domain's power; it may have stopped meanwhile."""
+    try:
+        domain.destroy()
+    except libvirt.libvirtError:
+        if now_state(domain) not in STOPPED:
+            raise
+
+
+def _make_listen(domain) -> None:
+    """Let a guest run that sleeps or is paused: it cannot hear that it is to shut down."""
+    if now_state(domain) == "pmsuspended":
+        domain.pMWakeup()
+    if now_state(domain) == "paused":
+        domain.resume()
+
+
+def _shut_down(domain, timeout: int, connection: Connection) -> bool:
+    """Ask a guest to stop, its agent first, again each few seconds; return whether it did."""
+    connection.watch.begin()
+    end = time.monotonic() + timeout
+    asked: Optional[float] = None
+    while now_state(domain) not in STOPPED:
+        now = time.monotonic()
+        if now >= end:
+            return False
+        if asked is None or now - asked >= ASK_SECONDS:
+            _ask_to_stop(domain, by_agent=asked is None)
+            # The agent may have taken its time.
+            asked = time.monotonic()
+        connection.watch.wait(min(end, asked + ASK_SECONDS) - time.monotonic())
+    return True
+
+
+def _ask_to_stop(domain, by_agent: bool) -> None:
+    """Ask a guest to stop, in the first of the ways that works; none may, if it has just stopped, or boots."""
+    ways = [lambda: _ask_agent(domain)] if by_agent and _has_agent(domain) else []
+    ways += [lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN), domain.shutdown]
+    for way in ways:
+        try:
+            way()
+            return
+        except libvirt.libvirtError:
+            # The agent hangs or is gone; the driver (Xen's, test) does not know the flag; it is no ACPI machine.
+            continue
+
+
+def _has_agent(domain) -> bool:
+    try:
+        return xml.parse(domain.XMLDesc(), "domain").find(AGENT_CHANNEL) is not None
+    except libvirt.libvirtError:
+        return False
+
+
+def _ask_agent(domain) -> None:
+    with bounded_agent(domain):
+        domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+
+
+@contextmanager
+def bounded_agent(domain):
+    """Let an agent that hangs, or means ill, hold us up for some seconds only.
+
+    By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.
+    """
+    try:
+        domain.agentSetResponseTimeout(AGENT_SECONDS)
+    except libvirt.libvirtError:
+        # A driver without agents.
+        yield
+        return
+    try:
+        yield
+    finally:
+        try:
+            domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
+        except libvirt.libvirtError:
+            # It stopped meanwhile, and the setting with it.
+            pass
+
+
+def now_state(domain) -> str:
+    """Return a domain's state; one that was not persistent is gone when it stops."""
+    try:
+        return state_of(domain)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return "gone"
+        raise
+
+
+def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
+    domain = connection.domain(step.name)
+    most = (
+        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    )
+    # Since libvirt 8.9; before, and without it, state goes that its domain does not call persistent.
+    tpm = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)
+    with doing(f"undefine domain {step.name}"):
+        for flags in dict.fromkeys((most | tpm, most)):
+            try:
+                domain.undefineFlags(flags)
+                return
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in [getattr(libvirt, name) for name in REFUSALS]:
+                    raise
+        # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
+        if domain.hasManagedSaveImage():
+            domain.managedSaveRemove()
+        domain.undefine()
