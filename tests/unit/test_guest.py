@@ -96,6 +96,8 @@ def test_default(field, value):
         # YAML 1.1 reads off as false.
         ({"unlisted_features": False}, "unlisted_features", "off"),
         ({"wait": {"agent": True, "timeout": "5"}}, "wait", Wait(True, False, 5)),
+        ({"wait": {"settle": 0, "tcp": 22}}, "wait", Wait(settle=0, tcp=(22,))),
+        ({"wait": {"tcp": ["443", 80, 80], "serial": "login: $"}}, "wait", Wait(tcp=(443, 80), serial="login: $")),
         ({"shutdown": {"timeout": 0, "force": True}}, "shutdown", Shutdown(0, True)),
         ({"autostart": False}, "autostart", False),
         ({"state": "absent", "image": None, "name": "a"}, "image", None),

@@ -16,6 +16,8 @@ from .asker import Asker
 UP = ("running", "blocked")
 RUNNING = (*UP, "paused", "pmsuspended", "shutdown")
 LARGEST_PORT = 65535
+# An action of the module domain, besides the states of guests.
+RESTARTED = "restarted"
 # What becomes of what someone else changed, and when changes come to a guest that runs.
 REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
 ON_DRIFT = (REPAIR, REPORT, IGNORE)

@@ -22,6 +22,7 @@ from .steps import (
     WaitForGuest,
 )
 
+BEGINNINGS = (DefineDomain, SetAutostart, StartDomain)
 MADE = (CreateVolume, CopyVolume, FillVolume, CreateSeed)
 
 
@@ -43,8 +44,8 @@ def split_at_start(steps: tuple) -> tuple[tuple, tuple]:
     return steps[:end], steps[end:]
 
 
-def plan_undo(taken, was: str, before: str) -> tuple:
-    """Return the steps that bring back what was, where the step after those that were taken failed.
+def plan_undo(taken, failed, was: str, before: str) -> tuple:
+    """Return the steps that bring back what was, where the step `failed` after those that were taken.
 
     `was` and `before` are the state and the XML of the domain before. A new guest goes with the volumes that were made
     for it; base volumes stay, others may use them.
@@ -53,7 +54,8 @@ def plan_undo(taken, was: str, before: str) -> tuple:
         defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
         return (*defined, *volumes)
-    return _restore(taken, was, before)
+    # A change of what runs that failed leaves the configuration: it comes with the next start.
+    return _restore(taken, was, before) if isinstance(failed, BEGINNINGS) else ()
 
 
 def plan_fallback(taken, was: str, before: str, state: str) -> tuple:

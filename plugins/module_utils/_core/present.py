@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
-from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RUNNING, UP, Course
+from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
 from .live import Running, compare_running
 from .living import plan_start, plan_waits
 from .merge import Change
@@ -69,11 +69,13 @@ def plan_present(
     """
     found = wanted.definition if wanted else None
     changes = found.changes if found else ()
-    if course.state in ("started", "restarted") and live and live.saved and changes:
+    if course.state in ("started", RESTARTED) and live and live.saved and changes:
         raise ImageError(
             "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
             "start, or drop the saved state with virsh managedsave-remove"
         )
+    if course.state == RESTARTED and live and not live.persistent and not found:
+        raise ImageError("is not persistent, and gone when it stops; xml is needed to define it again")
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
         steps.append(DefineDomain(name, found.xml, new=live is None))
@@ -86,7 +88,8 @@ def plan_present(
     how = LIVE if adopting and course.apply == RESTART else course.apply
     more, state, pending = _plan_state(name, live, course, how, running, text)
     pending = pending if state in RUNNING else ()
-    steps.extend((*more, *after))
+    # The last: until a guest has settled, its former definition may have to stand again.
+    steps += [*more, *after]
     return Plan(
         name=name,
         steps=tuple(steps),
@@ -116,16 +119,15 @@ def _plan_state(
 ) -> tuple[tuple, str, tuple[Change, ...]]:
     """Return the steps to the state that is asked for, that state, and what takes a restart after them."""
     state = live.state if live else "shutoff"
-    virt_type = xml.parse(text, "domain").get("type")
+    start = plan_start(name, xml.parse(text, "domain").get("type"), state, course.wait)
     stop = StopDomain(name, course.shutdown.timeout, course.shutdown.force)
-    start = plan_start(name, virt_type, "shutoff", course.wait)
     if course.state == "stopped" and state in RUNNING:
         return (stop,), "shutoff", ()
-    if state in UP and how == RESTART and running.pending or course.state == "restarted" and state in RUNNING:
-        return (stop, start), "running", ()
+    if state in RUNNING and course.state == RESTARTED or state in UP and how == RESTART and running.pending:
+        return (stop, replace(start, resume=False)), "running", ()
     steps: tuple = ()
-    if course.state in ("started", "restarted") and state not in UP:
-        steps, state = (plan_start(name, virt_type, state, course.wait),), "running"
+    if course.state in ("started", RESTARTED) and state not in UP:
+        steps, state = (start,), "running"
     if how == NEXT_BOOT or state not in UP:
         return steps, state, running.differences
     return (*steps, *running.steps), state, running.pending

@@ -44,9 +44,9 @@ def domain(params: dict, connection: Connection) -> Outcome:
 
 
 def _course(params: dict) -> Course:
-    """Return how the domain is to be run; raise ImageError."""
+    """Return how the domain is to be run and kept; raise ImageError."""
     asker = Asker(params, "domain")
-    wait, shutdown = asker.part("wait", parse_wait), asker.part("shutdown", parse_shutdown)
+    shutdown, wait = asker.part("shutdown", parse_shutdown), asker.part("wait", parse_wait)
     asker.problems.raise_any()
     return Course(params["state"], params["autostart"], params["apply"], params["on_drift"], shutdown, wait)
 
@@ -92,8 +92,6 @@ def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongi
 def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool) -> Plan:
     if live is None and tree is None:
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
-    if course.state == "restarted" and tree is None and not live.persistent:
-        raise ImageError(f"domain {name} is not persistent, and is gone when it stops; xml is needed to define it")
     wanted = None
     if tree is not None:
         wanted = want(tree, live, _record(tree, live, adopt), course)

@@ -172,7 +172,7 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
         failed = first[len(taken)]
         if isinstance(failed, ImportBase):
             broken[failed.path] = str(error)
-        return _after_failure(plan, taken, str(error), connection)
+        return _after_failure(plan, taken, failed, str(error), connection)
     return Done(plan, tuple(taken), plan.state)
 
 
@@ -186,13 +186,13 @@ def _apply_rest(one: Done, connection, access: Access) -> None:
         one.error = "; then ".join(filter(None, (one.error, str(error))))
 
 
-def _after_failure(plan: Plan, taken: list, error: str, connection) -> Done:
+def _after_failure(plan: Plan, taken: list, failed, error: str, connection) -> Done:
     """Take back what was done for a guest that could not be defined or started, and return how it stands now."""
     one = Done(plan, tuple(taken), plan.was, error)
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
-            _undo(one, plan_undo(taken, plan.was, plan.before), connection)
+            _undo(one, plan_undo(taken, failed, plan.was, plan.before), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
     _look_again(one, connection)
@@ -237,7 +237,7 @@ def describe(done: Done) -> dict:
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
         "drift": [_masked(change) for change in plan.drift],
         "restart_required": plan.restart_required and not done.undone,
-        "pending": [_masked(change) for change in plan.pending],
+        "pending": [] if done.undone else [_masked(change) for change in plan.pending],
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
         "volumes": [describe_volume(volume) for volume in plan.volumes],

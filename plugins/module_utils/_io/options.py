@@ -205,7 +205,7 @@ DOMAIN = {
     "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": [*guest.STATES, "restarted"], "default": "present"},
+    "state": {"type": "str", "choices": [*guest.STATES, lifecycle.RESTARTED], "default": "present"},
     **KEEP,
     **WAIT,
     **SHUTDOWN,

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a domain is stopped, undefined and waited for; libvirt and time are stand-ins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import steps
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
+from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
+from ansible_collections.virt.image.plugins.module_utils._io import connection as door
+from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
+from ansible_collections.virt.image.plugins.module_utils._io.watch import Happening
+from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, UNSUPPORTED, Clock, Domain
+from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
+from ansible_collections.virt.image.tests.unit.support import message
+
+PATIENCE = [("patience", 5), "agent", ("patience", -2)]
+
+
+@pytest.fixture(name="clock", autouse=True)
+def _clock(monkeypatch):
+    clock = Clock()
+    for module in (door, life, waiting, belongings):
+        monkeypatch.setattr(module, "libvirt", LIBVIRT)
+    for module in (life, waiting):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def connection(domain, clock, started=None, **more):
+    """Return a connection that knows this domain."""
+    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
+    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)
+
+
+def stop(domain, clock, timeout=20, force=False):
+    return life.stop(steps.StopDomain("web", timeout, force), connection(domain, clock))
+
+
+@pytest.mark.parametrize(
+    "domain, calls",
+    [
+        (Domain(hears=("agent", "button"), agent="connected"), PATIENCE),
+        # No agent, so it is not asked.
+        (Domain(hears=("agent", "button")), ["button"]),
+        # The agent does not answer; it is not asked again.
+        (Domain(hears=("button",), agent="connected", refuses=("agent",)), [*PATIENCE, "button"]),
+        (Domain(hears=("button",), agent="connected"), [*PATIENCE, "button"]),
+        # Xen's driver, and the test driver, know no flags.
+        (Domain(hears=("plain",), refuses=("button",)), ["button", "plain"]),
+        # It cannot hear as it is.
+        (Domain("paused", hears=("button",)), ["resume", "button"]),
+        (Domain("pmsuspended", hears=("button",)), ["wake", "button"]),
+        (Domain("shutoff"), []),
+        (Domain("gone"), []),
+    ],
+)
+def test_a_guest_is_asked_to_stop(clock, domain, calls):
+    assert stop(domain, clock) is None
+    assert domain.calls == calls
+
+
+def test_it_is_asked_again_while_it_boots(clock):
+    domain = Domain()
+    clock.at(11, lambda: setattr(domain, "hears", ("button",)))
+    assert stop(domain, clock) is None
+    assert domain.calls == ["button"] * 4
+    assert clock.now == 16
+
+
+@pytest.mark.parametrize("timeout, asked", [(3, 1), (5, 1), (6, 2)])
+def test_one_that_does_not_stop_is_left_running(clock, timeout, asked):
+    domain = Domain()
+    told = message(stop, domain, clock, timeout)
+    assert told.startswith(f"domain web did not stop within {timeout} s; ")
+    assert "force: true" in told
+    assert (domain.calls, domain.now, clock.now) == (["button"] * asked, "running", timeout)
+
+
+def test_force_is_said_and_told(clock):
+    domain = Domain()
+    became = stop(domain, clock, 3, force=True)
+    assert str(became) == "power off domain web after 3 s in which it did not stop"
+    assert (domain.calls, domain.now) == (["button", "destroy"], "shutoff")
+
+
+def test_at_once_is_not_asked(clock):
+    domain = Domain("paused")
+    assert str(stop(domain, clock, 0, force=True)) == "power off domain web"
+    assert domain.calls == ["destroy"]
+
+
+def test_it_may_stop_just_before_its_power_goes(clock):
+    domain = Domain()
+    domain.destroy = failing(55, "domain is not running")
+    assert message(stop, domain, clock, 0, True) == "cannot stop domain web: domain is not running"
+    domain.now = "shutoff"
+    assert stop(domain, clock, 0, True)
+
+
+@pytest.mark.parametrize(
+    "refuses, calls",
+    [
+        ((), [("undefine", 55)]),
+        # A daemon before libvirt 8.9.
+        ([("undefine", 55)], [("undefine", 55), ("undefine", 23)]),
+        ([("undefine", 55), ("undefine", 23)], [("undefine", 55), ("undefine", 23), "drop save", "undefine"]),
+    ],
+)
+def test_all_goes_that_the_driver_knows(clock, refuses, calls):
+    domain = Domain("shutoff", refuses=refuses)
+    life.undefine(steps.UndefineDomain("web"), connection(domain, clock))
+    assert domain.calls == calls
+
+
+SNAPSHOT = """<domainsnapshot><memory snapshot='{}' file='/web.mem'/><disks><disk name='vda' snapshot='internal'/>
+<disk name='vdb' snapshot='external'><source file='/web.snap'/></disk></disks></domainsnapshot>"""
+EFI = "<domain><name>web</name><uuid>u</uuid><os firmware='efi'>{}</os><devices>{}</devices></domain>"
+TPM = "<tpm><backend type='emulator'/></tpm>"
+
+
+@pytest.mark.parametrize(
+    "xml, there, found",
+    [
+        ("<domain><os/></domain>", ["/"], (False, False)),
+        (EFI.format("", TPM), [], (False, False)),
+        (EFI.format("", TPM), ["/var/lib/libvirt/swtpm/u"], (False, True)),
+        (EFI.format("", ""), ["/var/lib/libvirt/qemu/nvram/web_VARS.qcow2", "/var/lib/libvirt/swtpm/u"], (True, False)),
+        (EFI.format("<nvram>/n</nvram>", ""), ["/var/lib/libvirt/qemu/nvram/web_VARS.fd"], (False, False)),
+        (EFI.format("<nvram type='file'><source file='/n'/></nvram>", ""), ["/n"], (True, False)),
+        # A machine that we do not see.
+        (EFI.format("", TPM), None, (True, True)),
+    ],
+)
+def test_what_belongs_to_a_domain(clock, monkeypatch, xml, there, found):
+    monkeypatch.setattr(belongings.os, "stat", lambda path: there.index(path) if path in there else failing_stat())
+    domain = Domain("shutoff")
+    domain.listAllSnapshots = lambda: [SimpleNamespace(getXMLDesc=lambda: SNAPSHOT.format("external"))]
+    domain.listAllCheckpoints = failing(UNSUPPORTED)
+    link = connection(domain, clock, is_local=there is not None, is_session=False)
+    told = belongings.read_belongings(Live("web", xml, "shutoff", False, saved=True), link)
+    assert ((told.nvram, told.tpm), told.saved, told.snapshots, told.checkpoints) == (found, True, 1, 0)
+    assert told.files == ("/web.mem", "/web.snap")
+
+
+def failing_stat():
+    raise FileNotFoundError
+
+
+def test_what_may_not_be_seen_counts(clock, monkeypatch):
+    def refuse(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(belongings.os, "stat", refuse)
+    domain = Domain("shutoff")
+    domain.listAllSnapshots = domain.listAllCheckpoints = list
+    link = connection(domain, clock, is_local=True, is_session=False)
+    assert belongings.read_belongings(Live("web", EFI.format("", TPM), "shutoff", False), link).tpm
+
+
+def wait(domain, clock, started=True, **asked):
+    """Return the result of waiting for one guest, which was started at this moment."""
+    domain.interfaceAddresses = lambda source: {"eth0": {"addrs": [{"addr": "10.0.0.2"}]}} if source == 1 else {}
+    log = SimpleNamespace(text=lambda: "qemu-system-x86_64: oh no\n")
+    console = SimpleNamespace(text=lambda: "boots\n", close=lambda: domain.calls.append("closed"))
+    beginning = life.Started(clock.now, 1, "qemu", log, console) if started else None
+    step = steps.WaitForGuest("web", Wait(**asked))
+    return waiting.wait_for([step], connection(domain, clock, beginning), clock.now)["web"]
+
+
+def test_one_that_runs_on_has_settled(clock):
+    domain = Domain()
+    assert wait(domain, clock, settle=3) == waiting.Result()
+    assert clock.now == 3
+    # Its console is for others again.
+    assert domain.calls == ["closed"]
+
+
+@pytest.mark.parametrize(
+    "state, reason, told",
+    [
+        ("paused", 5, "was paused 2.0 s after its start (a disk had an I/O error)"),
+        ("shutoff", 1, "stopped 2.0 s after its start (it shut itself down)"),
+        ("gone", 0, "stopped 2.0 s after its start"),
+    ],
+)
+def test_one_that_ends_while_it_settles_fell(clock, state, reason, told):
+    domain = Domain()
+
+    def end():
+        domain.now, domain.reason = state, reason
+
+    clock.seen = [Happening(0.1, "LIFECYCLE", (2, 0)), Happening(2.0, "LIFECYCLE", (5, 0))]
+    clock.at(2, end)
+    result = wait(domain, clock, settle=3)
+    assert result.fell
+    assert result.error == f"{told}\nQEMU's log ends:\n  oh no\nits console ends:\n  boots"
+
+
+@pytest.mark.parametrize(
+    "happening, told",
+    [
+        (Happening(0.5, "REBOOT", ()), "was reset 0.5 s after its start"),
+        (Happening(0.5, "WATCHDOG", (2,)), "was caught by its watchdog 0.5 s after its start"),
+        (Happening(0.5, "AGENT_LIFECYCLE", (1, 1)), ""),
+        # Later it is its own business.
+        (Happening(1.5, "REBOOT", ()), ""),
+    ],
+)
+def test_one_that_is_reset_while_it_settles_fell(clock, happening, told):
+    clock.seen = [happening]
+    result = wait(Domain(), clock)
+    assert (result.fell, result.error.partition("\n")[0]) == (bool(told), told)
+
+
+def test_one_that_others_started_again_fell(clock):
+    domain = Domain()
+    clock.at(0.5, lambda: setattr(domain, "number", 2))
+    assert wait(domain, clock).error.startswith("was stopped and started again by someone else\n")
+
+
+def test_what_is_missing_is_named_and_the_guest_runs_on(clock):
+    domain = Domain()
+    domain.getTime = failing(1)
+    result = wait(domain, clock, agent=True, address=True, timeout=7)
+    assert not result.fell
+    assert result.error.partition("\n")[0] == "after 7 s its guest agent does not answer"
+    assert result.addresses == ("10.0.0.2",)
+    assert 7 < clock.now < 8
+    assert domain.calls == [("patience", 5), "closed", ("patience", -2)]
+
+
+def test_one_that_stops_after_it_has_settled_is_told_of_and_left(clock):
+    domain = Domain()
+    domain.getTime = failing(1)
+    clock.at(5, lambda: setattr(domain, "now", "shutoff"))
+    result = wait(domain, clock, agent=True)
+    assert not result.fell
+    assert result.error.startswith("stopped 5.")
+
+
+def test_one_that_runs_already_is_not_asked_for_its_console(clock):
+    assert wait(Domain(), clock, started=False, serial="never") == waiting.Result()
+
+
+def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatch):
+    domain, answers = Domain(), iter([Failure(1), Failure(1), 5])
+    opened = []
+
+    def get_time():
+        answer = next(answers)
+        if isinstance(answer, Failure):
+            raise answer
+        # Once is enough.
+        domain.getTime = None
+
+    def connect(address, _timeout):
+        opened.append(address)
+        if len(opened) < 6:
+            raise OSError
+        return SimpleNamespace(close=lambda: None)
+
+    domain.getTime = get_time
+    monkeypatch.setattr(waiting.socket, "create_connection", connect)
+    result = wait(domain, clock, agent=True, tcp=(22,), serial="^boots$")
+    assert (result.error, result.addresses) == ("", ("10.0.0.2",))
+    assert opened == [("10.0.0.2", 22)] * 6

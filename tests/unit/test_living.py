@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What starts a domain and waits for it, and what takes back a run that failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import steps
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
+from ansible_collections.virt.image.plugins.module_utils._core.living import (
+    lasting,
+    plan_fallback,
+    plan_start,
+    plan_undo,
+    plan_waits,
+    split_at_start,
+)
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool
+
+POOL = Pool("default", "/pool", 2**30)
+BASE = steps.ImportBase(POOL, "sha256-a.raw", None, "raw", "raw")
+MADE = steps.CreateVolume(POOL, "web-data.raw", "raw", 1024, None, None, False)
+SEED = steps.CreateSeed(POOL, "web-seed.iso", {})
+NEW = steps.DefineDomain("web", "<new/>", new=True)
+AGAIN = steps.DefineDomain("web", "<new/>", new=False)
+ON, OFF = steps.SetAutostart("web", True), steps.SetAutostart("web", False)
+START = steps.StartDomain("web", "qemu", settle=1)
+STOP = steps.StopDomain("web", 60, False)
+GONE = steps.DeleteVolume(POOL, "web-old.iso")
+
+
+def words(found):
+    return [str(step) for step in found]
+
+
+@pytest.mark.parametrize(
+    "taken, failed, was, undone, left",
+    [
+        # A new guest goes, with what was made for it.
+        ([BASE, MADE], NEW, "absent", ["delete volume web-data.raw of pool default"], [BASE]),
+        (
+            [BASE, MADE, SEED, NEW, ON],
+            START,
+            "absent",
+            ["undefine domain web", "delete volume web-seed.iso of pool default", "delete volume web-data.raw of pool default"],
+            [BASE],
+        ),
+        ([], BASE, "absent", [], []),
+        # One that was there is as it was; volumes that were made stay.
+        ([MADE], AGAIN, "shutoff", [], [MADE]),
+        ([MADE, AGAIN], START, "shutoff", ["restore the definition of domain web"], [MADE]),
+        ([AGAIN, ON], START, "shutoff", ["restore the definition of domain web", "set autostart of domain web off"], []),
+        ([OFF], START, "shutoff", ["set autostart of domain web on"], []),
+        ([], START, "shutoff", [], []),
+        # With its former definition it ran.
+        ([AGAIN, STOP], START, "running", ["restore the definition of domain web", "start domain web"], [STOP]),
+        ([STOP], START, "running", [], [STOP]),
+        # It runs on with what it has; the configuration is for the next start.
+        ([AGAIN], STOP, "running", [], [AGAIN]),
+        ([AGAIN], MADE, "running", [], [AGAIN]),
+    ],
+)
+def test_what_failed_is_taken_back(taken, failed, was, undone, left):
+    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>")
+    assert words(found) == undone
+    assert lasting(taken, found) == tuple(left)
+
+
+def test_the_former_definition_is_the_one_that_was_read():
+    (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>")
+    assert (step.xml, step.new) == ("<old/>", False)
+
+
+@pytest.mark.parametrize(
+    "taken, was, state, undone",
+    [
+        # It may have written to its disks: a new guest keeps all it has.
+        ([BASE, MADE, NEW, ON, START], "absent", "paused", ["power off domain web"]),
+        ([BASE, MADE, NEW, START], "absent", "shutoff", []),
+        ([AGAIN, START], "shutoff", "running", ["power off domain web", "restore the definition of domain web"]),
+        ([AGAIN, ON, START], "shutoff", "crashed", ["restore the definition of domain web", "set autostart of domain web off"]),
+        ([START], "shutoff", "running", ["power off domain web"]),
+        (
+            [AGAIN, STOP, START],
+            "running",
+            "paused",
+            ["power off domain web", "restore the definition of domain web", "start domain web"],
+        ),
+    ],
+)
+def test_a_guest_that_did_not_stay_is_off_and_as_it_was(taken, was, state, undone):
+    assert words(plan_fallback(taken, was, "" if was == "absent" else "<old/>", state)) == undone
+
+
+@pytest.mark.parametrize(
+    "state, wait, resume, settle, listen",
+    [
+        ("shutoff", Wait(), False, 1, False),
+        ("paused", Wait(settle=0), True, 0, False),
+        ("pmsuspended", Wait(serial="login"), True, 1, True),
+    ],
+)
+def test_start(state, wait, resume, settle, listen):
+    assert plan_start("web", "kvm", state, wait) == steps.StartDomain("web", "kvm", resume, settle, listen)
+
+
+@pytest.mark.parametrize(
+    "taken, state, wait, waits",
+    [
+        ([START], "running", Wait(), True),
+        ([START], "running", Wait(settle=0), False),
+        ([START], "running", Wait(settle=0, tcp=(22,)), True),
+        # It runs already: it has settled, long ago.
+        ([], "running", Wait(), False),
+        ([], "running", Wait(agent=True), True),
+        ([], "blocked", Wait(serial="login"), True),
+        ([STOP], "shutoff", Wait(agent=True), False),
+        ([], "paused", Wait(agent=True), False),
+    ],
+)
+def test_what_is_waited_for(taken, state, wait, waits):
+    assert plan_waits("web", taken, state, wait) == ((steps.WaitForGuest("web", wait),) if waits else ())
+
+
+def test_what_comes_after_a_start_waits_until_the_guest_stays():
+    assert split_at_start((NEW, START, GONE)) == ((NEW, START), (GONE,))
+    assert split_at_start((NEW, GONE)) == ((NEW, GONE), ())
+    assert split_at_start(()) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "step, said",
+    [
+        (steps.StopDomain("web", 60, True), "stop domain web"),
+        (steps.StopDomain("web", 60, True, forced=True), "power off domain web after 60 s in which it did not stop"),
+        (steps.StopDomain("web", 0, True), "power off domain web"),
+        (steps.StopDomain("web", 0, True, forced=True), "power off domain web"),
+        (steps.UndefineDomain("web"), "undefine domain web"),
+        (steps.UndefineDomain("web", Belongings(nvram=True)), "undefine domain web, with its UEFI variables (NVRAM)"),
+        (
+            steps.UndefineDomain("web", Belongings(True, True, True, 2, 1)),
+            "undefine domain web, with its UEFI variables (NVRAM), its TPM state, its saved state, 2 snapshots and 1 checkpoint",
+        ),
+        (
+            steps.UndefineDomain("web", Belongings(snapshots=1, files=("/a.snap", "/b.mem"))),
+            "undefine domain web, with 1 snapshot; the files of external snapshots stay: /a.snap, /b.mem",
+        ),
+    ],
+)
+def test_steps_say_what_goes(step, said):
+    assert str(step) == said
