@@ -12,7 +12,7 @@ from typing import Optional
 
 from .asker import Asker
 from .errors import Problem
-from .lifecycle import Shutdown, Wait, parse_shutdown, parse_wait
+from .lifecycle import APPLY, ON_DRIFT, Course, Shutdown, Wait, parse_shutdown, parse_wait
 from .match import Wish
 from .names import volume_mistake
 from .seed import Seed, parse_seed
@@ -20,19 +20,12 @@ from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
-# An action of the module domain: not a state that a run could find.
-RESTARTED = "restarted"
 FIRMWARES = ("auto", "bios", "efi")
 CLONES = ("linked", "full")
 # Stands for a pool's name where the volumes are plain files that no pool knows.
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
-# What becomes of what someone else changed, and when changes come to a guest that runs.
-REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
-ON_DRIFT = (REPAIR, REPORT, IGNORE)
-LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
-APPLY = (LIVE, NEXT_BOOT, RESTART)
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
 # network type -> the keys that it needs besides type.
 NETWORKS = {
@@ -78,18 +71,6 @@ class DiskOption:
     size: Optional[int] = None
     pool: Optional[str] = None
     volume: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a domain is to be run and kept; `autostart` None: as it is."""
-
-    state: str
-    autostart: Optional[bool] = None
-    apply: str = LIVE
-    on_drift: str = REPAIR
-    shutdown: Shutdown = Shutdown()
-    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)

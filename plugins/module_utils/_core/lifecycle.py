@@ -16,6 +16,13 @@ from .asker import Asker
 UP = ("running", "blocked")
 RUNNING = (*UP, "paused", "pmsuspended", "shutdown")
 LARGEST_PORT = 65535
+# An action of the module domain, besides the states of guests.
+RESTARTED = "restarted"
+# What becomes of what someone else changed, and when changes come to a guest that runs.
+REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
+ON_DRIFT = (REPAIR, REPORT, IGNORE)
+LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
+APPLY = (LIVE, NEXT_BOOT, RESTART)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,18 @@ class Shutdown:
 
     timeout: int = 60
     force: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a domain is to be run and kept; `autostart` None: as it is."""
+
+    state: str
+    autostart: Optional[bool] = None
+    apply: str = LIVE
+    on_drift: str = REPAIR
+    shutdown: Shutdown = Shutdown()
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)

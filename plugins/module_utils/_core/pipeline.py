@@ -26,6 +26,7 @@ from .volume import StoragePlan
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
+    before = sighting.live.xml if sighting.live else ""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
@@ -64,7 +65,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
     plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
-    return replace(plan, verdict=verdict, volumes=storage.volumes)
+    return replace(plan, verdict=verdict, volumes=storage.volumes, before=before)
 
 
 def _without_own_record(sighting: Sighting) -> Sighting:

@@ -11,8 +11,7 @@ from typing import Optional
 from . import definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
-from .guest import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, Course
-from .lifecycle import RUNNING, UP
+from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
 from .live import Running, compare_running
 from .living import plan_start, plan_waits
 from .merge import Change
@@ -64,9 +63,9 @@ def want(
 def plan_present(
     name: str, live: Optional[Live], wanted: Optional[Wanted], course: Course, before: tuple = (), after: tuple = ()
 ) -> Plan:
-    """Return the plan; `before` are steps that the definition needs, `after` those that need it.
+    """Return the plan; `before` are steps that the definition needs, `after` those for a domain that has settled.
 
-    `wanted` None: the configuration stays as it is.
+    `wanted` None: the configuration stays as it is. Raises ImageError.
     """
     found = wanted.definition if wanted else None
     changes = found.changes if found else ()

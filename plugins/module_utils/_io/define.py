@@ -11,8 +11,7 @@ from typing import Optional
 from .._core import definition, xml
 from .._core.asker import Asker
 from .._core.errors import ImageError
-from .._core.guest import Course
-from .._core.lifecycle import RUNNING, Belongings, parse_shutdown, parse_wait
+from .._core.lifecycle import RUNNING, Belongings, Course, parse_shutdown, parse_wait
 from .._core.merge import Change
 from .._core.names import name_mistake
 from .._core.plan import Live, Plan

@@ -137,8 +137,8 @@ PLACE = {
 }
 
 KEEP = {
-    "on_drift": {"type": "str", "choices": list(guest.ON_DRIFT), "default": guest.REPAIR},
-    "apply": {"type": "str", "choices": list(guest.APPLY), "default": guest.LIVE},
+    "on_drift": {"type": "str", "choices": list(lifecycle.ON_DRIFT), "default": lifecycle.REPAIR},
+    "apply": {"type": "str", "choices": list(lifecycle.APPLY), "default": lifecycle.LIVE},
 }
 
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}
@@ -205,7 +205,7 @@ DOMAIN = {
     "xml": {"type": "str", "no_log": True},
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": [*guest.STATES, guest.RESTARTED], "default": "present"},
+    "state": {"type": "str", "choices": [*guest.STATES, lifecycle.RESTARTED], "default": "present"},
     **KEEP,
     **WAIT,
     **SHUTDOWN,
