@@ -17,6 +17,7 @@ from . import xml
 from .derived import as_started, drop_derived, has_uefi, with_current_memory
 from .errors import ImageError
 from .merge import Change, compact, differences, merge, name_of, same_identity
+from .reading import as_read
 from .record import Record, read_record, set_record
 
 # Devices that libvirt does not add by itself when a domain starts.
@@ -46,10 +47,10 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     """
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
-    applied = applied_of(before)
+    applied, wanted = applied_of(before), as_read(desired, live)
     merged = deepcopy(live)
-    merge(merged, with_current_memory(desired, live), applied)
-    drop_derived(merged, live, desired)
+    merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
+    drop_derived(merged, live, wanted)
     for place in absent:
         for node in merged.findall(place):
             node.getparent().remove(node)
@@ -76,7 +77,7 @@ def is_stale(desired, inactive_xml: str, active_xml: str, absent: tuple[str, ...
     if any(device.tag in REMOVABLE and name_of(device)[:2] not in kept for device in active.findall("devices/*")):
         return True
     merged = deepcopy(active)
-    merge(merged, as_started(desired, active), None)
+    merge(merged, as_started(as_read(desired, active), active), None)
     return needs_restart(tuple(differences(active, merged, "")))
 
 

@@ -9,50 +9,10 @@ from copy import deepcopy
 from typing import Optional
 
 from . import xml
-from .units import KIB, UNITS
+from .sameness import MEMORY_TAGS, kib, same_machine
 
-MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
-# Elements whose attributes are numbers, in whatever base; libvirt writes them in hex.
-NUMBERED = ("address", "vendor", "product")
-# libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
-MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
 # The kinds of address that a bus has; all others are a place on a drive controller.
 ADDRESS_TYPES = {"virtio": ("pci", "ccw", "virtio-mmio"), "usb": ("usb",), "xen": ("xen", "drive")}
-
-
-def same_value(wanted, key: Optional[str], live) -> bool:
-    """Return whether an attribute (for key None, the text) says the same in another way: a unit, a base, an alias."""
-    if (wanted.tag, key) == ("type", "machine"):
-        return _same_machine(wanted.get("machine"), live.get("machine", ""))
-    if wanted.tag in NUMBERED and key is not None:
-        return _integer(wanted.get(key)) is not None and _integer(wanted.get(key)) == _integer(live.get(key))
-    if wanted.tag in MEMORY_TAGS or "unit" in wanted.keys():
-        if key == "unit":
-            # What it is the unit of is compared for itself.
-            return True
-        if key in (None, "size", "memory"):
-            return kib(wanted, key) is not None and kib(wanted, key) == kib(live, key)
-    return False
-
-
-def _same_machine(wanted: str, live: str) -> bool:
-    """Return whether a machine is the wanted one, or the version of it that libvirt chose."""
-    return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
-
-
-def _integer(text: Optional[str]) -> Optional[int]:
-    try:
-        return None if text is None else int(text, 0)
-    except ValueError:
-        return None
-
-
-def kib(node, key: Optional[str] = None) -> Optional[int]:
-    """Return the size in an element's text or attribute in KiB, rounded up as libvirt does, or None where it is none."""
-    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node) if key is None else node.get(key, "")
-    if not unit or not (number.isascii() and number.isdecimal() and len(number) < 20):
-        return None
-    return -(-int(number) * unit // KIB)
 
 
 def has_uefi(domain) -> bool:
@@ -120,7 +80,7 @@ def _drop_machine_s(merged, live, wanted) -> None:
     types = [tree.find("os/type") for tree in (wanted, live)]
     if None in types or None in [node.get("machine") for node in types]:
         return
-    if _same_machine(types[0].get("machine"), types[1].get("machine")):
+    if same_machine(types[0].get("machine"), types[1].get("machine")):
         return
     for device in merged.findall("devices/*"):
         address = device.find("address")

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import MEMORY_TAGS, kib, same_value
+from .sameness import MEMORY_TAGS, kib, same
 
+QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+BHYVE = "{http://libvirt.org/schemas/domain/bhyve/1.0}"
 # What makes an element itself among its siblings: child path (or . for itself) and attributes.
 IDENTITIES = {
     "disk": ("target", ("dev",)),
@@ -24,8 +26,18 @@ IDENTITIES = {
     "timer": (".", ("name",)),
     "feature": (".", ("name",)),
     "redirdev": (".", ("bus", "type")),
+    "cell": (".", ("id",)),
+    "sibling": (".", ("id",)),
+    "memnode": (".", ("cellid",)),
+    "iothread": (".", ("id",)),
+    "vcpupin": (".", ("vcpu",)),
+    "iothreadpin": (".", ("iothread",)),
+    "vcpusched": (".", ("vcpus",)),
+    "iothreadsched": (".", ("iothreads",)),
+    "entry": (".", ("name",)),
 }
-CASELESS = {("mac", "address"), ("uuid", None)}
+# Elements whose order says something: what they are is where they stand.
+ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
 
 
 @dataclass(frozen=True)
@@ -40,12 +52,12 @@ class Change:
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see _pairs."""
     for key, value in wanted.items():
-        if not _same(wanted, key, value, live, live.get(key)):
+        if not same(wanted, key, live):
             live.set(key, value)
     for key in () if applied is None else applied.keys():
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             del live.attrib[key]
-    if xml.text(wanted) and not _same(wanted, None, xml.text(wanted), live, xml.text(live)):
+    if xml.text(wanted) and not same(wanted, None, live):
         _set_text(live, wanted)
     olds = [] if applied is None else list(applied)
     old_of = dict(_pairs(wanted, olds, fits))
@@ -93,18 +105,40 @@ def _pairs(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
     """Return which child of `wanted` is which of `have`, as pairs of indices.
 
     Equal identities first; then a disk on the same file is the same under another name; then a child that leaves a
-    part of its identity open (an interface without a MAC) takes the first that is left and does not contradict it.
+    part of its identity open (an interface without a MAC) takes one that is left and does not contradict it. Of
+    several it takes one that says the same, else the first.
     """
-    names = [name_of(child) for child in wanted]
     free = {index: name_of(child) for index, child in enumerate(have)}
+    left = {index: name_of(child) for index, child in enumerate(wanted)}
     pairs: dict[int, int] = {}
     for fit in fits or (same_identity, _same_file, _open):
-        for index, name in enumerate(names):
-            found = next((other for other, candidate in free.items() if index not in pairs and fit(name, candidate)), None)
-            if found is not None:
-                pairs[index] = found
-                del free[found]
+        for choose in (_one_that_says_it, _first):
+            for index in sorted(left, key=lambda index: -len(wanted[index])) if choose is _one_that_says_it else list(left):
+                found = choose(wanted[index], have, [other for other, name in free.items() if fit(left[index], name)])
+                if found is not None:
+                    pairs[index] = found
+                    del free[found], left[index]
     return sorted(pairs.items())
+
+
+def _first(_child, _have, candidates: list[int]) -> Optional[int]:
+    return candidates[0] if candidates else None
+
+
+def _one_that_says_it(child, have, candidates: list[int]) -> Optional[int]:
+    if len(candidates) < 2 or child.tag in ORDERED:
+        return None
+    return next((other for other in candidates if _covers(have[other], child)), None)
+
+
+def _covers(live, wanted) -> bool:
+    """Return whether an element says all that is wanted."""
+    if not all(same(wanted, key, live) for key in wanted.keys()):
+        return False
+    if xml.text(wanted) and not same(wanted, None, live):
+        return False
+    pairs = dict(_pairs(wanted, live))
+    return len(pairs) == len(wanted) and all(_covers(live[other], wanted[index]) for index, other in pairs.items())
 
 
 def name_of(child) -> tuple:
@@ -129,15 +163,6 @@ def _identity(node) -> tuple:
     place, keys = IDENTITIES.get(node.tag, (".", ()))
     holder = node if place == "." else node.find(place)
     return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
-
-
-def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
-    """Return whether an attribute (or, for key None, the text) has the same meaning on both sides."""
-    if other is None:
-        return False
-    if (wanted.tag, key) in CASELESS:
-        return value.lower() == other.lower()
-    return value == other or same_value(wanted, key, live)
 
 
 def differences(before, after, path: str):
