@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import as_started, drop_derived, has_uefi, with_current_memory
+from .derived import as_started, drop_derived, has_uefi, with_current_memory, without_other_machine_s
 from .errors import ImageError
 from .merge import Change, compact, differences, merge, name_of, same_identity
 from .reading import as_read
@@ -48,7 +48,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
     applied, wanted = applied_of(before), as_read(desired, live)
-    merged = deepcopy(live)
+    merged = without_other_machine_s(live, wanted)
     merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
     drop_derived(merged, live, wanted)
     for place in absent:

@@ -66,31 +66,30 @@ def with_current_memory(desired, live):
     return tree
 
 
-def drop_derived(merged, live, wanted) -> None:
-    """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
-    _drop_machine_s(merged, live, wanted)
-    _drop_disk_addresses(merged)
-    _drop_firmware(merged, live, wanted)
-    _drop_audio(merged, wanted)
-    _follow_listen(merged, wanted)
-
-
-def _drop_machine_s(merged, live, wanted) -> None:
-    """Another machine has other buses: no address and no controller of the old one fits it."""
-    types = [tree.find("os/type") for tree in (wanted, live)]
+def without_other_machine_s(live, wanted):
+    """Return a copy of the live tree; for another machine without controllers and addresses, for it has other buses."""
+    tree = deepcopy(live)
+    types = [node.find("os/type") for node in (wanted, live)]
     if None in types or None in [node.get("machine") for node in types]:
-        return
+        return tree
     if same_machine(types[0].get("machine"), types[1].get("machine")):
-        return
-    for device in merged.findall("devices/*"):
+        return tree
+    for device in tree.findall("devices/*"):
         address = device.find("address")
         if device.tag == "controller":
             device.getparent().remove(device)
         elif address is not None:
             device.remove(address)
-    # Those that are wanted come back.
-    for controller in wanted.findall("devices/controller"):
-        merged.find("devices").append(deepcopy(controller))
+    return tree
+
+
+def drop_derived(merged, live, wanted) -> None:
+    """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
+    _drop_disk_addresses(merged)
+    _drop_firmware(merged, live, wanted)
+    _drop_audio(merged, wanted)
+    _drop_console(merged, wanted)
+    _follow_listen(merged, wanted)
 
 
 def _drop_disk_addresses(merged) -> None:
@@ -119,6 +118,14 @@ def _drop_audio(merged, wanted) -> None:
     if merged.find("devices/graphics[@type='spice']") is None and wanted.find("devices/audio") is None:
         for audio in merged.findall("devices/audio[@type='spice']"):
             audio.getparent().remove(audio)
+
+
+def _drop_console(merged, wanted) -> None:
+    """A console that libvirt made of a serial port goes with it, or libvirt makes the port of it again."""
+    if merged.find("devices/serial") is None and wanted.find("devices/console") is None:
+        for console in merged.findall("devices/console"):
+            if console.find("target[@type='serial']") is not None:
+                console.getparent().remove(console)
 
 
 def _follow_listen(merged, wanted) -> None:

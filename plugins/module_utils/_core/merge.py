@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .sameness import MEMORY_TAGS, kib, same
+from .sameness import is_size, same, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 BHYVE = "{http://libvirt.org/schemas/domain/bhyve/1.0}"
@@ -51,14 +51,14 @@ class Change:
 
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see _pairs."""
-    for key, value in wanted.items():
+    for key in wanted.keys():
         if not same(wanted, key, live):
-            live.set(key, value)
+            _set_value(live, key, wanted)
     for key in () if applied is None else applied.keys():
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             del live.attrib[key]
     if xml.text(wanted) and not same(wanted, None, live):
-        _set_text(live, wanted)
+        _set_value(live, None, wanted)
     olds = [] if applied is None else list(applied)
     old_of = dict(_pairs(wanted, olds, fits))
     have_of = dict(_pairs(wanted, live, fits))
@@ -93,12 +93,17 @@ def _is_ours(key: str, live, applied) -> bool:
     return key == "passwd" or live.get(key) == applied.get(key)
 
 
-def _set_text(live, wanted) -> None:
-    if wanted.tag in MEMORY_TAGS and kib(wanted) is not None:
-        live.text = str(kib(wanted))
-        live.set("unit", "KiB")
+def _set_value(live, key: Optional[str], wanted) -> None:
+    """Give an element the wanted attribute (for key None, the text); a size in the unit that it has there."""
+    value = wanted.text if key is None else wanted.get(key)
+    if is_size(wanted, key):
+        value, unit = size_in_unit_of(live, wanted, key)
+        if unit is not None:
+            live.set("unit", unit)
+    if key is None:
+        live.text = value
     else:
-        live.text = wanted.text
+        live.set(key, value)
 
 
 def _pairs(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:

@@ -100,7 +100,8 @@ def _read_seclabels(tree, live) -> None:
         if label.get("type", "dynamic") == "dynamic":
             for node in label.findall("label"):
                 label.remove(node)
-    if len(labels) == 1 and len(lives) == 1 and lives[0].get("model") == labels[0].get("model", "none") == "none":
+    models = [label.get("model", "none") for label in labels + lives]
+    if models == ["none", "none"] and lives and labels[0].get("type", "dynamic") == "dynamic":
         labels[0].set("type", "none")
         labels[0].attrib.pop("relabel", None)
 

@@ -56,18 +56,34 @@ MOST = 65536
 def same(wanted, key: Optional[str], live) -> bool:
     """Return whether an attribute (for key None, the text) says the same on both sides."""
     value, other = _value(wanted, key), _value(live, key)
-    sized = "unit" in wanted.keys() or "unit" in live.keys() or wanted.tag in MEMORY_TAGS
-    if sized and wanted.tag not in NUMBERED:
-        if key == "unit":
-            # What it is the unit of is compared for itself.
-            return True
-        if key in SIZED and _same_size(wanted, key, live):
-            return True
-        if key in SIZED and size(wanted, key) is not None:
-            return False
+    if key == "unit" and _has_unit(wanted, live):
+        # What it is the unit of is compared for itself.
+        return True
     if other is None:
         return False
+    if key in SIZED and _has_unit(wanted, live) and size(wanted, key) is not None:
+        return _same_size(wanted, key, live)
     return value == other or _same_value(wanted, key, value, other)
+
+
+def _has_unit(wanted, live) -> bool:
+    told = "unit" in wanted.keys() or "unit" in live.keys() or wanted.tag in MEMORY_TAGS
+    return told and wanted.tag not in NUMBERED
+
+
+def is_size(node, key: Optional[str]) -> bool:
+    """Return whether an attribute (for key None, the text) is a size with a unit."""
+    return key in SIZED and _has_unit(node, node) and size(node, key) is not None
+
+
+def size_in_unit_of(live, wanted, key: Optional[str]) -> tuple[str, Optional[str]]:
+    """Return a wanted size as number and unit: in the unit of the live one where that gives a whole number."""
+    amount, unit = size(wanted, key), UNITS.get(_unit(live), 0)
+    if wanted.tag in MEMORY_TAGS:
+        return str(kib(wanted, key)), "KiB"
+    if unit and amount % unit == 0:
+        return str(amount // unit), live.get("unit")
+    return _value(wanted, key), wanted.get("unit")
 
 
 def _value(node, key: Optional[str]) -> Optional[str]:
@@ -158,11 +174,8 @@ def spread(numbers) -> str:
 
 def _same_size(wanted, key: Optional[str], live) -> bool:
     """Return whether a size, in the unit that libvirt wrote and rounded up as libvirt does, is the one it has."""
-    asked, have = size(wanted, key), size(live, key)
-    if asked is None or have is None:
-        return False
-    unit = UNITS[_unit(live)]
-    return -(-asked // unit) * unit == have
+    unit, have = UNITS.get(_unit(live), 0), size(live, key)
+    return have is not None and -(-size(wanted, key) // unit) * unit == have
 
 
 def size(node, key: Optional[str] = None) -> Optional[int]:
