@@ -101,7 +101,9 @@ IDENTITIES = ("disk[1]/target[1]", "disk[2]/target[1]", "/mac[1]", "channel[1]/t
 OWNED = [
     (way, key)
     for way, key in places(WANTED)
-    if not (way.endswith(IDENTITIES) and key in ("dev", "address", "type", "name")) and key != "unit"
+    if not (way.endswith(IDENTITIES) and key in ("dev", "address", "type", "name"))
+    # A unit goes with its number, and libvirt numbers consoles itself.
+    and key != "unit" and not (key == "port" and "/console" in way)
 ]
 
 

@@ -134,5 +134,5 @@ def _follow_listen(merged, wanted) -> None:
     for graphics in wanted.findall("devices/graphics[@listen]"):
         live = lives.get(graphics.get("type"))
         listen = None if live is None else live.find("listen[@type='address']")
-        if graphics.find("listen") is None and listen is not None:
+        if graphics.find("listen") is None and listen is not None and listen.get("address", "") != graphics.get("listen"):
             listen.set("address", graphics.get("listen"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .sameness import is_size, same, size_in_unit_of
+from .sameness import is_size, same, says_nothing, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 BHYVE = "{http://libvirt.org/schemas/domain/bhyve/1.0}"
@@ -66,7 +66,7 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
     for index, child in enumerate(wanted):
         if index in have_of:
             merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
-        else:
+        elif not says_nothing(child):
             live.append(deepcopy(child))
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
@@ -143,7 +143,9 @@ def _covers(live, wanted) -> bool:
     if xml.text(wanted) and not same(wanted, None, live):
         return False
     pairs = dict(_pairs(wanted, live))
-    return len(pairs) == len(wanted) and all(_covers(live[other], wanted[index]) for index, other in pairs.items())
+    return all(
+        _covers(live[pairs[index]], child) if index in pairs else says_nothing(child) for index, child in enumerate(wanted)
+    )
 
 
 def name_of(child) -> tuple:
@@ -166,6 +168,9 @@ def _open(name: tuple, candidate: tuple) -> bool:
 
 def _identity(node) -> tuple:
     place, keys = IDENTITIES.get(node.tag, (".", ()))
+    if node.tag == "channel" and node.get("name") is not None:
+        # Of SPICE.
+        place, keys = ".", ("name",)
     holder = node if place == "." else node.find(place)
     return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
 

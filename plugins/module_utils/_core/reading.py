@@ -31,23 +31,34 @@ ACTIVE_ELEMENTS = {("disk", "mirror"), ("interface", "actual"), ("seclabel", "im
 # Elements that say nothing when they are empty; libvirt does not write them.
 CONTAINERS = {
     "blkiotune",
+    "cmdline",
     "coalesce",
     "cpu",
     "cputune",
+    "description",
     "devices",
+    "dtb",
     "features",
+    "idmap",
+    "initrd",
     "iotune",
+    "kernel",
+    "keywrap",
     "memoryBacking",
     "memtune",
     "metadata",
     "numatune",
+    "pm",
     "redirfilter",
     "rx",
     "seclabel",
+    "title",
     "tune",
 }
 # util/virnetdev.h, VIR_NET_GENERATED_*_PREFIX: names that libvirt chooses anew at each start.
 GENERATED_NAMES = ("vnet", "macvtap", "macvlan")
+# virDomainNetDefParseXML, parse_filterref.
+FILTERED = ("network", "ethernet", "bridge")
 # qemuDomainRecheckInternalPaths in qemu/qemu_domain.c: a socket in a folder of libvirt's own.
 OWN_SOCKET = re.compile(r".*/(libvirt/qemu/.*|domain-[0-9]+-[^/]*/[^/]*)")
 
@@ -107,8 +118,10 @@ def _read_seclabels(tree, live) -> None:
 
 
 def _read_videos(tree, _live) -> None:
-    """The primary one comes first: virDomainDefParseXML."""
+    """The primary one comes first, and one is it: virDomainDefParseXML, virDomainDefPostParseVideo."""
     videos = tree.findall("devices/video")
+    for model in tree.findall("devices/video/model[@primary='no']"):
+        del model.attrib["primary"]
     for video in videos[1:]:
         if video.find("model[@primary='yes']") is not None:
             videos[0].addprevious(video)
@@ -121,11 +134,13 @@ def _read_alias(node) -> None:
 
 
 def _read_disk(disk) -> None:
-    """A drive without a medium is of type file: virDomainDiskDefParseXML."""
-    source = disk.find("source")
+    """A drive without a medium on a network is of type file (virDomainDiskDefParseXML); the Xen driver's names of old."""
+    source, target = disk.find("source"), disk.find("target")
     if disk.get("device") in ("cdrom", "floppy") and (source is None or not set(source.keys()) - {"startupPolicy", "index"}):
-        if disk.get("type", "file") != "file":
+        if disk.get("type", "file") not in ("file", "block"):
             disk.set("type", "file")
+    if target is not None and target.get("dev", "").startswith("ioemu:"):
+        target.set("dev", target.get("dev")[len("ioemu:") :])
     _read_iscsi(source)
 
 
@@ -140,19 +155,17 @@ def _read_iscsi(source) -> None:
 
 
 def _read_interface(interface) -> None:
-    """virDomainNetDefParseXML: ports and names of a start are not read, nor is virtio's driver of another model."""
-    target, source, model = (interface.find(tag) for tag in ("target", "source", "model"))
+    """virDomainNetDefParseXML: ports and names of a start are not read."""
+    target, source, kind = interface.find("target"), interface.find("source"), interface.get("type")
     if target is not None and target.get("managed") != "no" and target.get("dev", "").startswith(GENERATED_NAMES):
         del target.attrib["dev"]
         if not target.keys():
             interface.remove(target)
-    if source is not None and interface.get("type") == "network":
-        source.attrib.pop("portid", None)
-    if model is not None and not model.get("type", "virtio").lower().startswith("virtio"):
-        for driver in interface.findall("driver"):
-            interface.remove(driver)
-        for backend in interface.findall("backend"):
-            backend.attrib.pop("vhost", None)
+    if source is not None and kind == "network":
+        for key in ("portid", "bridge"):
+            source.attrib.pop(key, None)
+    for filterref in interface.findall("filterref") if kind not in FILTERED else ():
+        interface.remove(filterref)
     for driver in interface.findall("driver[@queues]"):
         # virDomainNetDefParseXMLDriver: one queue is none that is said.
         if driver.get("queues") in ("0", "1"):
@@ -160,6 +173,30 @@ def _read_interface(interface) -> None:
     for frames in interface.findall("coalesce/rx/frames[@max='0']"):
         # virDomainNetDefCoalesceFormatXML.
         frames.getparent().remove(frames)
+
+
+def _read_drivers(tree, live) -> None:
+    """virDomainNetDefParseXMLDriver: it is virtio's; that of a host's device has a name."""
+    lives = live.findall("devices/interface")
+    by_mac = {_mac(interface): interface for interface in lives}
+    for index, interface in enumerate(tree.findall("devices/interface")):
+        other = by_mac.get(_mac(interface)) if _mac(interface) else (lives[index] if index < len(lives) else None)
+        model = interface.find("model") if interface.find("model") is not None or other is None else other.find("model")
+        keys = {"name"} if interface.get("type") == "hostdev" else None
+        if keys is None and (model is None or model.get("type", "virtio").lower().startswith("virtio")):
+            continue
+        for driver in interface.findall("driver"):
+            for key in set(driver.keys()) - (keys or set()):
+                del driver.attrib[key]
+            if not driver.keys():
+                interface.remove(driver)
+        for backend in interface.findall("backend"):
+            backend.attrib.pop("vhost", None)
+
+
+def _mac(interface):
+    mac = interface.find("mac")
+    return None if mac is None else _plain_mac(mac.get("address", ""))
 
 
 def _read_seclabel(label) -> None:
@@ -173,6 +210,10 @@ def _read_graphics(graphics) -> None:
     if graphics.get("autoport") == "yes":
         for key in ("port", "tlsPort"):
             graphics.attrib.pop(key, None)
+    elif graphics.get("type") == "spice" and graphics.get("port") == graphics.get("tlsPort") == "-1":
+        graphics.set("autoport", "yes")
+        for key in ("port", "tlsPort"):
+            del graphics.attrib[key]
     elif graphics.get("type") == "vnc" and graphics.get("port") == "-1" and graphics.get("autoport") is None:
         del graphics.attrib["port"]
     _read_socket(graphics)
@@ -204,6 +245,26 @@ def _read_socket(graphics) -> None:
         listen.set("socket", socket)
 
 
+def _read_address(address) -> None:
+    """virDomainVirtioSerialAddrAssign in conf/domain_addr.c: without a port, a place is chosen."""
+    above = address.getparent().getparent()
+    if above is not None and above.tag == "hostdev" and above.get("type") == address.get("type"):
+        # virDomainHostdevDefFormatSubsysPCI: the device's type says it.
+        address.attrib.pop("type", None)
+    if address.get("type") == "virtio-serial" and address.get("port", "0") == "0":
+        address.attrib.pop("bus", None)
+
+
+def _read_mac(mac) -> None:
+    mac.set("address", _plain_mac(mac.get("address", "")))
+
+
+def _plain_mac(text: str) -> str:
+    """virMacAddrParse in util/virmacaddr.c: bytes of one digit, and capitals."""
+    parts = text.lower().split(":")
+    return ":".join(part.zfill(2) for part in parts) if len(parts) == 6 else text
+
+
 def _read_usbdev(device) -> None:
     """-1 is any, which is not written: virDomainRedirFilterDefFormat."""
     for key in ("class", "vendor", "product", "version"):
@@ -232,6 +293,7 @@ WHOLE = (
     _read_metadata,
     _read_seclabels,
     _read_videos,
+    _read_drivers,
     read_consoles,
     read_memory,
     read_limits,
@@ -241,6 +303,7 @@ WHOLE = (
     read_tunes,
 )
 RULES = {
+    "address": _read_address,
     "alias": _read_alias,
     "bootmenu": _read_bootmenu,
     "cpu": read_cpu,
@@ -249,6 +312,7 @@ RULES = {
     "graphics": _read_graphics,
     "hostdev": _read_hostdev,
     "interface": _read_interface,
+    "mac": _read_mac,
     "seclabel": _read_seclabel,
     "usbdev": _read_usbdev,
     **dict.fromkeys(CHARDEVS, read_chardev),

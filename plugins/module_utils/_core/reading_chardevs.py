@@ -54,6 +54,8 @@ def _open(target) -> None:
 def read_chardev(device) -> None:
     """virDomainChrSourceDefParseXML, virDomainChrSourceDefFormat: sources that name nothing are left out."""
     kind, target = device.get("type"), device.find("target")
+    for protocol in device.findall("protocol") if kind != "tcp" else ():
+        device.remove(protocol)
     for source in device.findall("source"):
         if kind == "pty":
             # Told at the start.

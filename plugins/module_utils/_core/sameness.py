@@ -48,7 +48,45 @@ OCTAL = {("filesystem", "fmode"), ("filesystem", "dmode")}
 # conf/domain_conf.c: virDomainNetModelTypeFromString, virDomainDeviceBootParseXML; util/virmacaddr.c, virMacAddrParse.
 CASELESS = {("mac", "address"), ("boot", "loadparm"), ("loader", "loadparm")}
 # util/viruuid.c, virUUIDParse: hyphens and white space say nothing.
-UUIDS = {("uuid", None), ("genid", None), ("parameters", "interfaceid"), ("parameters", "instanceid"), ("secret", "uuid")}
+UUIDS = {
+    ("address", "uuid"),
+    ("genid", None),
+    ("parameters", "instanceid"),
+    ("parameters", "interfaceid"),
+    ("secret", "uuid"),
+    ("uuid", None),
+}
+# What libvirt reads and does not write, because it is what is without it (conf/domain_conf.c, the Format functions;
+# conf/netdev_bandwidth_conf.c, virNetDevBandwidthRateFormat).
+UNSAID = {
+    ("backend", "persistent_state"): "no",
+    ("channel", "mode"): "any",
+    ("driver", "cache"): "default",
+    ("driver", "queues"): "0",
+    ("filesystem", "multidevs"): "default",
+    ("graphics", "defaultMode"): "any",
+    ("graphics", "fullscreen"): "no",
+    ("graphics", "listen"): "",
+    ("graphics", "port"): "0",
+    ("graphics", "tlsPort"): "0",
+    ("host", "transport"): "tcp",
+    ("inbound", "burst"): "0",
+    ("inbound", "peak"): "0",
+    ("interface", "managed"): "no",
+    ("listen", "address"): "",
+    ("memory", "placement"): "static",
+    ("model", "vram64"): "0",
+    ("outbound", "burst"): "0",
+    ("outbound", "peak"): "0",
+    ("stats", "period"): "0",
+    ("target", "offset"): "0",
+    ("target", "tray"): "closed",
+}
+# Elements that are not written where they say 0.
+ZEROS = {"iothreads", "maxMemory"}
+ZEROS_IN = {"iotune", "cputune"}
+# Sizes of video memory, which are rounded up to a power of two (virDomainVideoDefPostParse in conf/domain_postparse.c).
+VIDEO_SIZES = {"ram", "vram", "vgamem"}
 # More than that no list of processors has; it is not spread out.
 MOST = 65536
 
@@ -60,10 +98,28 @@ def same(wanted, key: Optional[str], live) -> bool:
         # What it is the unit of is compared for itself.
         return True
     if other is None:
-        return False
+        return _is_unsaid(wanted, key, live)
     if key in SIZED and _has_unit(wanted, live) and size(wanted, key) is not None:
         return _same_size(wanted, key, live)
     return value == other or _same_value(wanted, key, value, other)
+
+
+def says_nothing(node) -> bool:
+    """Return whether an element says only what is so without it."""
+    if node.tag in ZEROS or _tag_above(node) in ZEROS_IN:
+        return xml.text(node) == "0" and not len(node)
+    told = [UNSAID.get((node.tag, key)) == node.get(key) for key in node.keys() if key != "name"]
+    told += [says_nothing(child) for child in node]
+    return bool(told) and all(told) and not xml.text(node)
+
+
+def _is_unsaid(wanted, key: Optional[str], live) -> bool:
+    """Return whether an attribute says what is so where libvirt does not write it."""
+    if (wanted.tag, key) == ("vcpu", "current"):
+        return wanted.get(key) == xml.text(live)
+    if (wanted.tag, key) == ("disk", "snapshot"):
+        return wanted.get(key) == "no" and live.find("readonly") is not None
+    return (wanted.tag, key) in UNSAID and UNSAID[wanted.tag, key] == wanted.get(key)
 
 
 def _has_unit(wanted, live) -> bool:
@@ -98,6 +154,8 @@ def _same_value(node, key: Optional[str], value: str, other: str) -> bool:
         return re.sub(r"[-\s]", "", value).lower() == re.sub(r"[-\s]", "", other).lower()
     if place in CASELESS:
         return value.lower() == other.lower()
+    if key in VIDEO_SIZES and _tag_above(node) == "video":
+        return value.isdecimal() and len(value) < 10 and str(1 << max(int(value) - 1, 0).bit_length()) == other
     if place == ("model", "type") and _tag_above(node) == "interface":
         return value.lower() == other.lower()
     if (node.tag, key) == ("usbdev", "version"):
