@@ -113,17 +113,34 @@ def _pairs(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
     part of its identity open (an interface without a MAC) takes one that is left and does not contradict it. Of
     several it takes one that says the same, else the first.
     """
-    free = {index: name_of(child) for index, child in enumerate(have)}
+    if not (len(wanted) and len(have)):
+        return []
     left = {index: name_of(child) for index, child in enumerate(wanted)}
+    free = {index: name_of(child) for index, child in enumerate(have)}
     pairs: dict[int, int] = {}
+    ones, others = _alone(left), _alone(free)
+    for name in ones.keys() & others.keys():
+        if ones[name] is not None and others[name] is not None:
+            pairs[ones[name]] = others[name]
+            del left[ones[name]], free[others[name]]
     for fit in fits or (same_identity, _same_file, _open):
-        for choose in (_one_that_says_it, _first):
-            for index in sorted(left, key=lambda index: -len(wanted[index])) if choose is _one_that_says_it else list(left):
-                found = choose(wanted[index], have, [other for other, name in free.items() if fit(left[index], name)])
+        # The one with the most to say chooses first, among those that say it.
+        for choose, order in ((_one_that_says_it, sorted(left, key=lambda index: -len(wanted[index]))), (_first, list(left))):
+            for index in order if free else ():
+                candidates = [other for other, name in free.items() if fit(left[index], name)] if index in left else []
+                found = choose(wanted[index], have, candidates)
                 if found is not None:
                     pairs[index] = found
-                    del free[found], left[index]
+                    del left[index], free[found]
     return sorted(pairs.items())
+
+
+def _alone(names: dict) -> dict:
+    """Return the index of each identity; None where several have it."""
+    found: dict = {}
+    for index, name in names.items():
+        found[name[:2]] = None if name[:2] in found else index
+    return found
 
 
 def _first(_child, _have, candidates: list[int]) -> Optional[int]:
@@ -142,6 +159,8 @@ def _covers(live, wanted) -> bool:
         return False
     if xml.text(wanted) and not same(wanted, None, live):
         return False
+    if not len(wanted):
+        return True
     pairs = dict(_pairs(wanted, live))
     return all(
         _covers(live[pairs[index]], child) if index in pairs else says_nothing(child) for index, child in enumerate(wanted)
@@ -177,6 +196,8 @@ def _identity(node) -> tuple:
 
 def differences(before, after, path: str):
     """Yield what `after` changes, in its order, at places named as in devices/disk[vda]/source/@file."""
+    if xml.etree.tostring(before, with_tail=False) == xml.etree.tostring(after, with_tail=False):
+        return
     for key in sorted(set(before.keys()) | set(after.keys())):
         if before.get(key) != after.get(key):
             yield Change(_join(path, f"@{key}"), before.get(key), after.get(key))

@@ -94,6 +94,8 @@ MOST = 65536
 def same(wanted, key: Optional[str], live) -> bool:
     """Return whether an attribute (for key None, the text) says the same on both sides."""
     value, other = _value(wanted, key), _value(live, key)
+    if value == other and key not in SIZED:
+        return True
     if key == "unit" and _has_unit(wanted, live):
         # What it is the unit of is compared for itself.
         return True
