@@ -18,7 +18,8 @@ from .derived import as_started, drop_derived, has_uefi, with_current_memory, wi
 from .errors import ImageError
 from .merge import Change, compact, differences, merge, name_of, same_identity
 from .reading import as_read
-from .record import Record, read_record, set_record
+from .record import Record, drop_record, read_record, set_record
+from .secrets import blank_secrets
 
 # Devices that libvirt does not add by itself when a domain starts.
 REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem")
@@ -47,13 +48,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     """
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
-    applied, wanted = applied_of(before), as_read(desired, live)
-    merged = without_other_machine_s(live, wanted)
-    merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
-    drop_derived(merged, live, wanted)
-    for place in absent:
-        for node in merged.findall(place):
-            node.getparent().remove(node)
+    merged = _merged(desired, live, absent)
     changes = tuple(differences(live, merged, ""))
     if before is None or before.without_stamps() != record.without_stamps():
         # What was applied changes with every change of the domain; alone it is worth a word.
@@ -63,6 +58,23 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record/applied", "of an earlier run", "of this run"),)
         set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
+
+
+def find_changes(desired, live) -> tuple[Change, ...]:
+    """Return what differs between a wanted tree and a live one, whoever made it; the record itself is not compared."""
+    return tuple(differences(live, _merged(desired, live), ""))
+
+
+def _merged(desired, live, absent: tuple[str, ...] = ()):
+    """Return a copy of the live tree with the wanted values at the places that we own."""
+    applied, wanted = applied_of(read_record(live)), as_read(desired, live)
+    merged = without_other_machine_s(live, wanted)
+    merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
+    drop_derived(merged, live, wanted)
+    for place in absent:
+        for node in merged.findall(place):
+            node.getparent().remove(node)
+    return merged
 
 
 def is_stale(desired, inactive_xml: str, active_xml: str, absent: tuple[str, ...] = ()) -> bool:
@@ -105,12 +117,10 @@ def merge_fragment(tree, text: str, where: str = "xml"):
 
 
 def applied_text(desired) -> str:
-    """Return what the record keeps of a rendered tree."""
+    """Return what the record keeps of a rendered tree: all but the secrets, for everyone may read it."""
     tree = deepcopy(desired)
-    for node in tree.iter():
-        if "passwd" in node.keys():
-            # Metadata is shown to everyone who may read the domain; passwords are not.
-            node.set("passwd", "")
+    drop_record(tree)
+    blank_secrets(tree)
     return xml.etree.tostring(compact(tree), encoding="unicode")
 
 

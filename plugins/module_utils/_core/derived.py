@@ -27,10 +27,13 @@ def as_started(desired, active):
     """Return the wanted tree with what a start fills in or rounds: it is no difference to what runs."""
     tree = deepcopy(desired)
     for cpu in tree.findall("cpu"):
-        # The host's model is shown as the features that it came to.
-        if cpu.get("mode") == "host-model":
+        # The host's model is shown as the features that it came to; so is what has at least a model.
+        if cpu.get("mode") == "host-model" or cpu.get("match") == "minimum":
             tree.remove(cpu)
         cpu.attrib.pop("check", None)
+        for model in cpu.findall("model"):
+            # What was to happen at the start.
+            model.attrib.pop("fallback", None)
     for system in tree.findall("os[@firmware]"):
         # Compared by has_uefi; it is shown as the files that were chosen.
         del system.attrib["firmware"]

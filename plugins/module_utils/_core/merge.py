@@ -35,6 +35,7 @@ IDENTITIES = {
     "vcpusched": (".", ("vcpus",)),
     "iothreadsched": (".", ("iothreads",)),
     "entry": (".", ("name",)),
+    "cookie": (".", ("name",)),
 }
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}

@@ -15,6 +15,7 @@ from copy import deepcopy
 from . import xml
 from .reading_chardevs import CHARDEVS, read_chardev, read_consoles
 from .reading_tuning import read_cells, read_cpu, read_limits, read_memory, read_placement, read_schedulers, read_tunes
+from .record import drop_record
 from .sameness import kib
 
 # What is parsed without VIR_DOMAIN_DEF_PARSE_INACTIVE only, so in no definition: (element above, element): attributes.
@@ -67,6 +68,7 @@ def as_read(desired, live):
     """Return the wanted tree as libvirt reads it on the host that holds the live one."""
     tree = deepcopy(desired)
     tree.attrib.pop("id", None)
+    drop_record(tree)
     for rule in WHOLE:
         rule(tree, live)
     for node in [node for part in tree if part.tag != "metadata" for node in part.iter()]:

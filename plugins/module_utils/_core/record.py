@@ -125,11 +125,16 @@ def render_record(record: Record):
     )
 
 
+def drop_record(domain) -> None:
+    """Take the record out of a domain's tree."""
+    record = find_record(domain)
+    if record is not None:
+        record.getparent().remove(record)
+
+
 def set_record(domain, record: Record) -> None:
     """Put a record into a domain's tree, in the place of the one that is there."""
-    old = find_record(domain)
-    if old is not None:
-        old.getparent().remove(old)
+    drop_record(domain)
     metadata = domain.find("metadata")
     if metadata is None:
         metadata = xml.element("metadata")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Optional
 
@@ -15,6 +14,7 @@ from .definition import is_stale, redefine
 from .errors import ImageError
 from .merge import Change
 from .record import Record, RecordedDisk, read_record
+from .secrets import drop_secrets
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,7 @@ def _is_stale(tree, look: Look) -> bool:
     """Return whether a guest runs with another configuration than the one that is defined, whoever made it."""
     if not (look.active and look.persistent):
         return False
-    wanted = deepcopy(tree)
-    for cpu in wanted.findall("cpu[@match='minimum']"):
-        # The start gave it all that the host has.
-        wanted.remove(cpu)
-    for model in wanted.findall("cpu/model[@fallback]"):
-        # What was to happen at the start.
-        del model.attrib["fallback"]
-    return is_stale(wanted, look.inactive, look.active)
+    return is_stale(tree, look.inactive, look.active)
 
 
 def find_drift(inactive: str, record: Optional[Record]) -> Optional[tuple[Change, ...]]:
@@ -158,9 +151,6 @@ def _applied(record: Optional[Record]):
         return None
     if tree is None or tree.tag != "domain":
         return None
-    for node in tree.iter():
-        # The record has no passwords, and libvirt does not show them, nor cookies, to those who only look.
-        node.attrib.pop("passwd", None)
-    for cookies in tree.findall(".//cookies"):
-        cookies.getparent().remove(cookies)
+    # Nor does libvirt show them to those who only look.
+    drop_secrets(tree)
     return tree

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.pipeline import Plan
+from .._core.secrets import mask, masked
 from .._core.steps import FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo
@@ -24,10 +24,6 @@ from .requirements import require
 from .spool import spool
 from .url import Access
 from .wait import wait_for
-
-# In the record it would say the whole domain twice.
-APPLIED = re.compile(r"(<image:applied>)[^<]*(</image:applied>)")
-PASSWORD = re.compile(r"(passwd=)(\"[^\"]*\"|'[^']*')")
 
 
 @dataclass
@@ -173,7 +169,7 @@ def describe(done: Done) -> dict:
         "changed": bool(done.steps),
         "actions": [str(step) for step in done.steps],
         # A domain that comes or goes as a whole is in the actions and the diff.
-        "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
+        "changes": [masked(change) for change in plan.changes if change.path != "domain"],
         "restart_required": plan.restart_required,
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
@@ -204,18 +200,6 @@ def diff_of(plan: Plan) -> dict:
     }
 
 
-def _masked(change) -> dict:
-    told = to_plain(change)
-    if told["path"].endswith("@passwd"):
-        return {"path": told["path"], "before": "********", "after": "********"}
-    return {key: mask(value) if value else value for key, value in told.items()}
-
-
 def _shown(domain_xml: str) -> str:
     # libvirt's way of writing the same XML is no difference.
     return mask(xml.to_text(xml.parse(domain_xml, "domain"))) if domain_xml else ""
-
-
-def mask(text: str) -> str:
-    """Return XML as it may be shown: without passwords."""
-    return APPLIED.sub(r"\1\2", PASSWORD.sub(r'\1"********"', text))
