@@ -19,10 +19,6 @@ ISA_ARCHES = ("x86_64", "i686")
 def read_consoles(tree, live) -> None:
     """The first console of a fully virtualised guest is its first serial port: virDomainDefAddConsoleCompat."""
     serial, consoles = tree.find("devices/serial"), tree.findall("devices/console")
-    for console in consoles:
-        for target in console.findall("target[@port]"):
-            # Numbered in their order: virDomainDefParseXML.
-            del target.attrib["port"]
     system = tree.find("os/type")
     arch = (system.get("arch") if system is not None else None) or _arch(live)
     for target in tree.findall("devices/serial/target[@type='isa-serial']"):

@@ -162,6 +162,9 @@ def _same_value(node, key: Optional[str], value: str, other: str) -> bool:
         return value.lower() == other.lower()
     if (node.tag, key) == ("usbdev", "version"):
         return _usb_version(value) == _usb_version(other)
+    if place == ("target", "port") and _tag_above(node) == "console":
+        # They are numbered in their order: virDomainDefParseXML.
+        return True
     reader = _reader(place)
     return reader is not None and reader(value) is not None and reader(value) == reader(other)
 
