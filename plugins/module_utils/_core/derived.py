@@ -88,21 +88,30 @@ def without_other_machine_s(live, wanted):
 
 def drop_derived(merged, live, wanted) -> None:
     """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
-    _drop_disk_addresses(merged)
+    _drop_disk_addresses(merged, wanted)
+    _drop_cpu_s(merged, wanted)
     _drop_firmware(merged, live, wanted)
     _drop_audio(merged, wanted)
     _drop_console(merged, wanted)
     _follow_listen(merged, wanted)
 
 
-def _drop_disk_addresses(merged) -> None:
+def _drop_disk_addresses(merged, wanted) -> None:
     """A disk that moved to another bus has no use for its place on the old one."""
+    placed = {node.find("target").get("dev") for node in wanted.findall("devices/disk[address][target]")}
     for disk in merged.findall("devices/disk"):
         target, address = disk.find("target"), disk.find("address")
-        if target is None or address is None or not target.get("bus"):
+        if target is None or address is None or not target.get("bus") or target.get("dev") in placed:
             continue
         if address.get("type") not in ADDRESS_TYPES.get(target.get("bus"), ("drive",)):
             disk.remove(address)
+
+
+def _drop_cpu_s(merged, wanted) -> None:
+    """Only the host's own processor can be migratable or not."""
+    for cpu in merged.findall("cpu[@migratable]"):
+        if cpu.get("mode") not in ("host-passthrough", "maximum") and wanted.find("cpu[@migratable]") is None:
+            del cpu.attrib["migratable"]
 
 
 def _drop_firmware(merged, live, wanted) -> None:
@@ -132,10 +141,29 @@ def _drop_console(merged, wanted) -> None:
 
 
 def _follow_listen(merged, wanted) -> None:
-    """The attribute listen and the element <listen> say the same, or libvirt refuses both."""
-    lives = {node.get("type"): node for node in reversed(merged.findall("devices/graphics"))}
-    for graphics in wanted.findall("devices/graphics[@listen]"):
-        live = lives.get(graphics.get("type"))
-        listen = None if live is None else live.find("listen[@type='address']")
-        if graphics.find("listen") is None and listen is not None and listen.get("address", "") != graphics.get("listen"):
-            listen.set("address", graphics.get("listen"))
+    """The attributes listen and socket and the first element <listen> say the same, or libvirt refuses both."""
+    merges = {node.get("type"): node for node in reversed(merged.findall("devices/graphics"))}
+    for graphics in wanted.findall("devices/graphics"):
+        node = merges.get(graphics.get("type"))
+        if node is None:
+            continue
+        if graphics.get("autoport") == "yes" and graphics.find("listen") is None:
+            for listen in node.findall("listen[@type='none']"):
+                # It was to listen nowhere, and is to now.
+                node.remove(listen)
+        listen = node.find("listen")
+        if listen is None:
+            continue
+        for attribute, key, kind in (("listen", "address", "address"), ("socket", "socket", "socket")):
+            said = graphics.get(attribute)
+            if graphics.find("listen") is not None and said is None:
+                _let_follow(node, attribute, listen.get(key))
+            elif graphics.find("listen") is None and said not in (None, listen.get(key, "")) and listen.get("type") == kind:
+                listen.set(key, said)
+
+
+def _let_follow(node, key: str, value: Optional[str]) -> None:
+    if value is None:
+        node.attrib.pop(key, None)
+    elif key in node.keys():
+        node.set(key, value)

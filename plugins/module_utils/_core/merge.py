@@ -37,6 +37,11 @@ IDENTITIES = {
     "entry": (".", ("name",)),
     "cookie": (".", ("name",)),
 }
+# What an element is, or libvirt chose for good, does not go because nobody names it any more.
+LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENTITIES.items() for key in keys} | {
+    ("type", "machine"),
+    ("type", "arch"),
+}
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
 
@@ -57,7 +62,8 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
             _set_value(live, key, wanted)
     for key in () if applied is None else applied.keys():
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
-            del live.attrib[key]
+            if (live.tag, key) not in LASTING:
+                del live.attrib[key]
     if xml.text(wanted) and not same(wanted, None, live):
         _set_value(live, None, wanted)
     olds = [] if applied is None else list(applied)

@@ -30,32 +30,12 @@ ACTIVE_ONLY = {
 }
 ACTIVE_ELEMENTS = {("disk", "mirror"), ("interface", "actual"), ("seclabel", "imagelabel")}
 # Elements that say nothing when they are empty; libvirt does not write them.
-CONTAINERS = {
-    "blkiotune",
-    "cmdline",
-    "coalesce",
-    "cpu",
-    "cputune",
-    "description",
-    "devices",
-    "dtb",
-    "features",
-    "idmap",
-    "initrd",
-    "iotune",
-    "kernel",
-    "keywrap",
-    "memoryBacking",
-    "memtune",
-    "metadata",
-    "numatune",
-    "pm",
-    "redirfilter",
-    "rx",
-    "seclabel",
-    "title",
-    "tune",
-}
+CONTAINERS = set(
+    "bandwidth blkiotune blockio bootmenu cache cmdline coalesce cpu cputune description devices distances driver dtb "
+    "features geometry gl idmap inbound initrd iotune kernel keywrap link loader log memoryBacking memtune metadata mtu "
+    "numatune outbound pm protocol redirfilter rom rx script seclabel source ssl suspend-to-disk suspend-to-mem title "
+    "tune".split()
+)
 # util/virnetdev.h, VIR_NET_GENERATED_*_PREFIX: names that libvirt chooses anew at each start.
 GENERATED_NAMES = ("vnet", "macvtap", "macvlan")
 # virDomainNetDefParseXML, parse_filterref.
@@ -136,14 +116,16 @@ def _read_alias(node) -> None:
 
 
 def _read_disk(disk) -> None:
-    """A drive without a medium on a network is of type file (virDomainDiskDefParseXML); the Xen driver's names of old."""
-    source, target = disk.find("source"), disk.find("target")
-    if disk.get("device") in ("cdrom", "floppy") and (source is None or not set(source.keys()) - {"startupPolicy", "index"}):
-        if disk.get("type", "file") not in ("file", "block"):
-            disk.set("type", "file")
+    """Names as the Xen driver once had them: virDomainDiskDefPostParse in conf/domain_postparse.c."""
+    target = disk.find("target")
     if target is not None and target.get("dev", "").startswith("ioemu:"):
         target.set("dev", target.get("dev")[len("ioemu:") :])
-    _read_iscsi(source)
+    _read_iscsi(disk.find("source"))
+
+
+def _read_controller(controller) -> None:
+    """virDomainControllerDefParseXML."""
+    controller.set("type", controller.get("type", "ide"))
 
 
 def _read_hostdev(hostdev) -> None:
@@ -258,7 +240,8 @@ def _read_address(address) -> None:
 
 
 def _read_mac(mac) -> None:
-    mac.set("address", _plain_mac(mac.get("address", "")))
+    if mac.get("address") is not None:
+        mac.set("address", _plain_mac(mac.get("address")))
 
 
 def _plain_mac(text: str) -> str:
@@ -278,6 +261,18 @@ def _read_bootmenu(menu) -> None:
     """virDomainDefParseBootXML: without a menu there is no time to wait in it."""
     if menu.get("enable") != "yes":
         menu.attrib.pop("timeout", None)
+
+
+def _read_reconnect(reconnect) -> None:
+    """virDomainChrSourceReconnectDefParseXML."""
+    if reconnect.get("enabled") != "yes":
+        reconnect.attrib.pop("timeout", None)
+
+
+def _read_spinlocks(spinlocks) -> None:
+    """virDomainFeaturesHyperVDefParse."""
+    if spinlocks.get("state") == "off":
+        spinlocks.attrib.pop("retries", None)
 
 
 def _read_filesystem(filesystem) -> None:
@@ -308,6 +303,7 @@ RULES = {
     "address": _read_address,
     "alias": _read_alias,
     "bootmenu": _read_bootmenu,
+    "controller": _read_controller,
     "cpu": read_cpu,
     "disk": _read_disk,
     "filesystem": _read_filesystem,
@@ -315,7 +311,9 @@ RULES = {
     "hostdev": _read_hostdev,
     "interface": _read_interface,
     "mac": _read_mac,
+    "reconnect": _read_reconnect,
     "seclabel": _read_seclabel,
+    "spinlocks": _read_spinlocks,
     "usbdev": _read_usbdev,
     **dict.fromkeys(CHARDEVS, read_chardev),
 }

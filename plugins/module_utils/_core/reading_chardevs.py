@@ -49,7 +49,7 @@ def _open(target) -> None:
 
 def read_chardev(device) -> None:
     """virDomainChrSourceDefParseXML, virDomainChrSourceDefFormat: sources that name nothing are left out."""
-    kind, target = device.get("type"), device.find("target")
+    kind, target = device.get("type", "pty"), device.find("target")
     for protocol in device.findall("protocol") if kind != "tcp" else ():
         device.remove(protocol)
     for source in device.findall("source"):

@@ -55,6 +55,10 @@ def read_placement(tree, _live) -> None:
     if vcpu is None:
         return
     pinned = vcpu.get("cpuset") is not None or any(tree.find(place) is not None for place in PINS)
+    vcpus = tree.findall("vcpus/vcpu")
+    if vcpus:
+        # virDomainVcpuParse: they say how many are there.
+        vcpu.set("current", str(sum(node.get("enabled") == "yes" for node in vcpus)))
     if memory is not None and not pinned:
         vcpu.set("placement", "auto")
     if vcpu.get("placement") == "auto":
@@ -93,7 +97,10 @@ def read_schedulers(tree, _live) -> None:
 
 
 def read_tunes(tree, _live) -> None:
-    """virDomainResctrlParseVcpus: no more processors than the guest has."""
+    """virDomainResctrlParseVcpus, virDomainVcpuPinDefParseXML: no more processors than the guest has."""
+    for pin in tree.findall("cputune/vcpupin"):
+        if not (members(pin.get("vcpu", "0")) or set()) & set(range(_processors(tree))):
+            pin.getparent().remove(pin)
     for tag in ("cachetune", "memorytune"):
         for node in tree.findall(f"cputune/{tag}"):
             numbers = members(node.get("vcpus", ""))

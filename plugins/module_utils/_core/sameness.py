@@ -67,6 +67,7 @@ UNSAID = {
     ("graphics", "defaultMode"): "any",
     ("graphics", "fullscreen"): "no",
     ("graphics", "listen"): "",
+    ("graphics", "p2p"): "no",
     ("graphics", "port"): "0",
     ("graphics", "tlsPort"): "0",
     ("host", "transport"): "tcp",
@@ -99,6 +100,9 @@ def same(wanted, key: Optional[str], live) -> bool:
     if key == "unit" and _has_unit(wanted, live):
         # What it is the unit of is compared for itself.
         return True
+    if (wanted.tag, key) == ("disk", "type") and _is_empty(wanted) and _is_empty(live):
+        # A drive without a medium has some type: virDomainDiskDefParseXML.
+        return True
     if other is None:
         return _is_unsaid(wanted, key, live)
     if key in SIZED and _has_unit(wanted, live) and size(wanted, key) is not None:
@@ -127,6 +131,12 @@ def _is_unsaid(wanted, key: Optional[str], live) -> bool:
 def _has_unit(wanted, live) -> bool:
     told = "unit" in wanted.keys() or "unit" in live.keys() or wanted.tag in MEMORY_TAGS
     return told and wanted.tag not in NUMBERED
+
+
+def _is_empty(disk) -> bool:
+    source = disk.find("source")
+    unfilled = source is None or not set(source.keys()) - {"startupPolicy", "index"}
+    return unfilled and disk.get("device") in ("cdrom", "floppy")
 
 
 def is_size(node, key: Optional[str]) -> bool:
