@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Optional
 
 from . import xml
+from .kinds import drop_other_controllers
 from .sameness import MEMORY_TAGS, kib, same_machine
 
 # The kinds of address that a bus has; all others are a place on a drive controller.
@@ -72,6 +73,7 @@ def with_current_memory(desired, live):
 def without_other_machine_s(live, wanted):
     """Return a copy of the live tree; for another machine without controllers and addresses, for it has other buses."""
     tree = deepcopy(live)
+    drop_other_controllers(tree, wanted)
     types = [node.find("os/type") for node in (wanted, live)]
     if None in types or None in [node.get("machine") for node in types]:
         return tree
@@ -89,7 +91,6 @@ def without_other_machine_s(live, wanted):
 def drop_derived(merged, live, wanted) -> None:
     """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
     _drop_disk_addresses(merged, wanted)
-    _drop_cpu_s(merged, wanted)
     _drop_firmware(merged, live, wanted)
     _drop_audio(merged, wanted)
     _drop_console(merged, wanted)
@@ -107,22 +108,22 @@ def _drop_disk_addresses(merged, wanted) -> None:
             disk.remove(address)
 
 
-def _drop_cpu_s(merged, wanted) -> None:
-    """Only the host's own processor can be migratable or not."""
-    for cpu in merged.findall("cpu[@migratable]"):
-        if cpu.get("mode") not in ("host-passthrough", "maximum") and wanted.find("cpu[@migratable]") is None:
-            del cpu.attrib["migratable"]
-
-
 def _drop_firmware(merged, live, wanted) -> None:
-    """A guest that is to start without UEFI has no loader of it."""
-    system = merged.find("os")
-    if system is None or live.find("os") is None or live.find("os").get("firmware") is None or system.get("firmware") is not None:
+    """A guest that is to start without UEFI has no loader of it, nor its variables."""
+    system, old = merged.find("os"), live.find("os")
+    if system is None or old is None:
         return
-    for tag in ("loader", "nvram", "firmware"):
-        node = system.find(tag)
-        if node is not None and wanted.find(f"os/{tag}") is None:
-            system.remove(node)
+    chosen = old.get("firmware") is not None and system.get("firmware") is None
+    for tag in ("loader", "nvram", "firmware") if chosen else ():
+        _drop_unwanted(system, tag, wanted)
+    if not has_uefi(merged):
+        _drop_unwanted(system, "nvram", wanted)
+
+
+def _drop_unwanted(system, tag: str, wanted) -> None:
+    node = system.find(tag)
+    if node is not None and wanted.find(f"os/{tag}") is None:
+        system.remove(node)
 
 
 def _drop_audio(merged, wanted) -> None:
@@ -147,10 +148,6 @@ def _follow_listen(merged, wanted) -> None:
         node = merges.get(graphics.get("type"))
         if node is None:
             continue
-        if graphics.get("autoport") == "yes" and graphics.find("listen") is None:
-            for listen in node.findall("listen[@type='none']"):
-                # It was to listen nowhere, and is to now.
-                node.remove(listen)
         listen = node.find("listen")
         if listen is None:
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
+from .kinds import drop_other_kind
 from .sameness import is_size, same, says_nothing, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -57,6 +58,7 @@ class Change:
 
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see _pairs."""
+    drop_other_kind(live, wanted, applied)
     for key in wanted.keys():
         if not same(wanted, key, live):
             _set_value(live, key, wanted)
@@ -66,6 +68,8 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
                 del live.attrib[key]
     if xml.text(wanted) and not same(wanted, None, live):
         _set_value(live, None, wanted)
+    elif applied is not None and xml.text(applied) and not xml.text(wanted) and same(applied, None, live):
+        live.text = None
     olds = [] if applied is None else list(applied)
     old_of = dict(_pairs(wanted, olds, fits))
     have_of = dict(_pairs(wanted, live, fits))
@@ -82,8 +86,12 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
 
 
 def _take_away(parent, node, applied) -> None:
-    """Remove an element that we applied: a device whole, of anything else only what we put into it."""
-    if parent.tag != "devices":
+    """Remove an element that we applied: a device and what has values whole, of a mere container what we put into it.
+
+    What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
+    """
+    whole = applied.keys() and all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
+    if parent.tag != "devices" and not whole:
         for key in applied.keys():
             if key in node.keys() and _is_ours(key, node, applied):
                 del node.attrib[key]
@@ -97,7 +105,7 @@ def _take_away(parent, node, applied) -> None:
 
 def _is_ours(key: str, live, applied) -> bool:
     # A password is not in the record.
-    return key == "passwd" or live.get(key) == applied.get(key)
+    return key == "passwd" or same(applied, key, live)
 
 
 def _set_value(live, key: Optional[str], wanted) -> None:
