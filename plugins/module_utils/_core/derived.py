@@ -92,7 +92,7 @@ def drop_derived(merged, live, wanted) -> None:
     """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
     _drop_disk_addresses(merged, wanted)
     _drop_firmware(merged, live, wanted)
-    _drop_audio(merged, wanted)
+    _drop_audio(merged, live, wanted)
     _drop_console(merged, wanted)
     _follow_listen(merged, wanted)
 
@@ -126,10 +126,14 @@ def _drop_unwanted(system, tag: str, wanted) -> None:
         system.remove(node)
 
 
-def _drop_audio(merged, wanted) -> None:
-    """Audio over SPICE goes with SPICE."""
-    if merged.find("devices/graphics[@type='spice']") is None and wanted.find("devices/audio") is None:
-        for audio in merged.findall("devices/audio[@type='spice']"):
+def _drop_audio(merged, live, wanted) -> None:
+    """Audio over SPICE goes with SPICE; and none, which is libvirt's where there is no SPICE, goes when that comes."""
+    if wanted.find("devices/audio") is not None:
+        return
+    spice = [tree.find("devices/graphics[@type='spice']") is not None for tree in (live, merged)]
+    stale = "none" if spice == [False, True] else None if spice[1] else "spice"
+    for audio in merged.findall("devices/audio"):
+        if audio.get("type") == stale:
             audio.getparent().remove(audio)
 
 

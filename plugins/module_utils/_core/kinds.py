@@ -7,30 +7,21 @@ from __future__ import annotations
 
 from typing import Optional
 
-# What tells the kind: child path (or . for itself) and attribute.
+# What tells the kind (child path, or . for itself, and attribute), and what goes with the old one: child paths, and
+# attributes as PATH/@KEY.
 KINDS = {
-    "cpu": (".", "mode"),
-    "disk": (".", "device"),
-    "hostdev": (".", "type"),
-    "memballoon": (".", "model"),
-    "panic": (".", "model"),
-    "parallel": ("target", "type"),
-    "serial": ("target", "type"),
-    "sound": (".", "model"),
-    "video": ("model", "type"),
-    "watchdog": (".", "model"),
-}
-# What goes with the old kind: child paths, and attributes as PATH/@KEY.
-DERIVED = {
-    "cpu": ("@migratable", "@check"),
-    "disk": ("readonly", "target/@tray"),
-    "hostdev": ("address",),
-    "memballoon": ("address", "stats"),
-    "panic": ("address",),
-    "parallel": ("address", "target/model"),
-    "serial": ("address", "target/model"),
-    "sound": ("codec",),
-    "video": ("model/@ram", "model/@vram", "model/@vram64", "model/@vgamem", "model/acceleration"),
+    "cpu": ((".", "mode", ("@migratable", "@check")),),
+    "disk": ((".", "device", ("readonly", "target/@tray")), (".", "type", ("driver/@type",))),
+    "hostdev": ((".", "type", ("address",)),),
+    "memballoon": ((".", "model", ("address", "stats")),),
+    "panic": ((".", "model", ("address",)),),
+    "parallel": (("target", "type", ("address", "target/model")),),
+    "serial": (("target", "type", ("address", "target/model")),),
+    "sound": ((".", "model", ("codec",)),),
+    "video": (
+        ("model", "type", ("model/@ram", "model/@vram", "model/@vram64", "model/@vgamem", "model/acceleration")),
+    ),
+    "watchdog": ((".", "model", ()),),
 }
 # Kinds that have no place on a bus.
 PLACELESS = {("video", "none"), ("video", "ramfb"), ("watchdog", "ib700"), ("sound", "usb")}
@@ -40,22 +31,20 @@ def drop_other_kind(live, wanted, applied) -> None:
     """Take out of a live element what libvirt derived from a kind that is not the wanted one."""
     if live.tag == "graphics":
         _drop_other_listening(live, wanted, applied)
-    if live.tag not in KINDS:
-        return
-    kind = _kind(wanted)
-    if kind is None and (applied is None or _kind(applied) is None):
-        # It is whatever it became.
-        return
-    if kind == _kind(live):
-        return
-    for place in DERIVED.get(live.tag, ()):
-        _drop(live, place)
-    if (live.tag, kind) in PLACELESS:
-        _drop(live, "address")
+    for place, key, derived in KINDS.get(live.tag, ()):
+        kind, old = _kind(wanted, place, key), _kind(live, place, key)
+        if kind is None and (applied is None or _kind(applied, place, key) is None):
+            # It is whatever it became.
+            continue
+        if kind == old:
+            continue
+        for part in derived:
+            _drop(live, part)
+        if (live.tag, kind) in PLACELESS:
+            _drop(live, "address")
 
 
-def _kind(node) -> Optional[str]:
-    place, key = KINDS[node.tag]
+def _kind(node, place: str, key: str) -> Optional[str]:
     holder = node if place == "." else node.find(place)
     return None if holder is None else holder.get(key)
 
@@ -74,9 +63,14 @@ def _drop_other_listening(live, wanted, applied) -> None:
     way = _listening(wanted)
     if way is None and applied is not None and _listening(applied) not in (None, "address"):
         way = "address"
-    if way not in (None, _listening(live)):
+    other = way not in (None, _listening(live))
+    if other or (applied is not None and _names_address(applied) and not _names_address(wanted)):
         for place in ("listen", "@listen", "@socket"):
             _drop(live, place)
+
+
+def _names_address(graphics) -> bool:
+    return graphics.get("listen") is not None or graphics.find("listen") is not None
 
 
 def _listening(graphics) -> Optional[str]:

@@ -90,7 +90,8 @@ def _take_away(parent, node, applied) -> None:
 
     What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
     """
-    whole = applied.keys() and all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
+    ours = all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
+    whole = ours and (applied.keys() or (xml.text(applied) and same(applied, None, node)))
     if parent.tag != "devices" and not whole:
         for key in applied.keys():
             if key in node.keys() and _is_ours(key, node, applied):
@@ -98,7 +99,7 @@ def _take_away(parent, node, applied) -> None:
         children = list(node)
         for old, index in _pairs(applied, children):
             _take_away(node, children[index], applied[old])
-        if len(node) or node.keys():
+        if len(node) or (node.keys() and not len(applied)):
             return
     parent.remove(node)
 
