@@ -10,15 +10,11 @@ from typing import Optional
 
 from .errors import ImageError
 from .image import Boot, Image
+from .machine import QEMU_TYPES, X86, has_ide
 from .match import Verdict
 from .names import TARGET
 from .seed import SEED
 
-X86 = ("i686", "x86_64")
-QEMU_TYPES = ("qemu", "kvm", "hvf")
-# Machines of the emulated PC that have an IDE controller: https://www.qemu.org/docs/master/system/i386/pc.html
-IDE_MACHINES = ("pc", "isapc", "xenfv")
-IDE_FAMILIES = ("pc-i440fx-", "pc-0.", "pc-1.")
 IDE_NAMES = ("hda", "hdb", "hdc", "hdd")
 
 
@@ -73,14 +69,6 @@ def _is_cdrom(image: Image, disk: str) -> bool:
 def _device(disk: str, format: str, target: str, verdict: Verdict) -> Device:
     kind = "cdrom" if format == "iso" else "floppy" if target.startswith("fd") else "disk"
     return Device(disk, kind, target, _bus(target, verdict))
-
-
-def has_ide(verdict: Verdict) -> bool:
-    """Return whether the machine has an IDE controller; other hypervisors than QEMU mostly name no machine."""
-    machine = verdict.machine or ""
-    if verdict.virt_type in QEMU_TYPES:
-        return verdict.arch in X86 and (machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES))
-    return verdict.arch in X86 and verdict.virt_type != "bhyve"
 
 
 def _disk_prefix(boot: Boot, verdict: Verdict) -> str:

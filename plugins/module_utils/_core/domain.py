@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .chain import PATHS, render_backing
-from .devices import QEMU_TYPES, X86, Device, assign_devices
+from .devices import assign_devices
+from .disks import render_disk
 from .emulator import DomainCapabilities
 from .errors import ImageError
-from .guest import Graphics, Guest, Network
+from .guest import Guest
 from .host import Host
 from .image import Boot, Image
+from .machine import QEMU_TYPES, X86
 from .match import Verdict
+from .network import Network, render_interface
 from .offer import refuse_what_is_not_offered, wants_efi
+from .screen import render_screen
 from .seed import SEED
-from .volume import BLOCK, Volume
+from .volume import Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
@@ -156,50 +159,17 @@ def _devices(parts: Parts, identity: Identity):
     volumes = {volume.disk: volume for volume in parts.volumes}
     devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes)
     interfaces = [
-        _interface(network, mac, verdict) for network, mac in zip(parts.networks, identity.macs)
+        render_interface(network, mac, verdict) for network, mac in zip(parts.networks, identity.macs)
     ]
     paravirtualised = verdict.type == "xen"
     return xml.element(
         "devices",
         None,
         None if paravirtualised else xml.leaf("emulator", verdict.emulator),
-        *(_disk(device, volumes[device.disk], verdict) for device in devices),
+        *(render_disk(device, volumes[device.disk], verdict) for device in devices),
         *interfaces,
         *(_consoles(verdict)),
-        *_graphics(parts),
-    )
-
-
-def _disk(device: Device, volume: Volume, verdict: Verdict):
-    top, below = volume.layers[0], volume.layers[1:]
-    qemu = verdict.virt_type in QEMU_TYPES
-    type = "block" if volume.kind == BLOCK else "file"
-    return xml.element(
-        "disk",
-        {"type": type, "device": device.kind},
-        xml.element("driver", {"name": "qemu", "type": top.format}),
-        xml.element("source", {PATHS[type]: top.path}),
-        # libvirt 9's Xen driver refuses a chain that it is told; it has it from the overlay.
-        render_backing(below) if qemu and below else None,
-        xml.element("target", {"dev": device.target, "bus": device.bus}),
-        xml.element("readonly") if device.kind == "cdrom" else None,
-    )
-
-
-def _interface(network: Network, mac: str, verdict: Verdict):
-    source = {
-        "network": {"network": network.source},
-        "bridge": {"bridge": network.source},
-    }.get(network.type) or ({"address": network.source, "port": network.port} if network.port else None)
-    model = network.model or ("virtio" if verdict.virt_type in QEMU_TYPES else None)
-    return xml.element(
-        "interface",
-        {"type": network.type},
-        xml.element("mac", {"address": mac}),
-        xml.element("source", source) if source else None,
-        xml.element("target", {"dev": network.target}) if network.target else None,
-        xml.element("script", {"path": network.script}) if network.script else None,
-        xml.element("model", {"type": model}) if model else None,
+        *render_screen(parts.guest.graphics, parts.image, verdict),
     )
 
 
@@ -216,22 +186,3 @@ def _consoles(verdict: Verdict) -> list:
     ]
 
 
-def _graphics(parts: Parts) -> list:
-    asked: Graphics = parts.guest.graphics
-    kind = asked.type if asked.type != "auto" else ("vnc" if parts.image.graphics else "none")
-    if kind == "none":
-        return []
-    remote = kind in ("vnc", "spice")
-    graphics = xml.element(
-        "graphics",
-        {
-            "type": kind,
-            "port": asked.port if remote else None,
-            "autoport": ("no" if asked.port else "yes") if remote else None,
-            "listen": (asked.listen or "127.0.0.1") if remote else None,
-        },
-    )
-    if parts.verdict.virt_type not in QEMU_TYPES:
-        return [graphics]
-    model = "vga" if parts.verdict.arch in X86 else "virtio"
-    return [graphics, xml.element("video", None, xml.element("model", {"type": model}))]

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Optional
 
 from .asker import Asker
+from .drive import DiskOption, parse_disks
 from .errors import Problem
 from .match import Wish
+from .network import Network, parse_network, refuse_equal_macs
+from .screen import Graphics, parse_graphics
 from .seed import Seed, parse_seed
 from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
@@ -24,50 +26,6 @@ CLONES = ("linked", "full")
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
-GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
-# network type -> the keys that it needs besides type.
-NETWORKS = {
-    "user": (),
-    "network": ("source",),
-    "bridge": ("source",),
-    "ethernet": (),
-    "mcast": ("source", "port"),
-    "server": ("source", "port"),
-    "client": ("source", "port"),
-}
-# libvirt chooses device names with these prefixes itself, and does not keep them in a configuration.
-LIBVIRT_S_OWN = ("vnet", "vif", "macvtap", "macvlan")
-MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-
-
-@dataclass(frozen=True)
-class Network:
-    """One interface; `source` is the network's, the bridge's name, or an address with `port`."""
-
-    type: str
-    source: Optional[str] = None
-    mac: Optional[str] = None
-    model: Optional[str] = None
-    target: Optional[str] = None
-    script: Optional[str] = None
-    port: Optional[int] = None
-
-
-@dataclass(frozen=True)
-class Graphics:
-    """How the guest's screen is shown; `port` None lets libvirt choose."""
-
-    type: str = "auto"
-    listen: Optional[str] = None
-    port: Optional[int] = None
-
-
-@dataclass(frozen=True)
-class DiskOption:
-    """What a user asks of one disk besides the descriptor; size in bytes."""
-
-    size: Optional[int] = None
-    pool: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -137,12 +95,12 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         firmware=asker.one_of("firmware", FIRMWARES),
         vcpus=asker.number("vcpus", 1, 65536),
         memory_kib=asker.kib("memory"),
-        networks=asker.each("networks", _network),
-        graphics=asker.part("graphics", _graphics),
+        networks=asker.each("networks", parse_network),
+        graphics=asker.part("graphics", parse_graphics),
         pool=asker.text("pool") or "default",
         folder=asker.text("folder"),
         clone=asker.one_of("clone", CLONES),
-        disks=_disks(asker),
+        disks=parse_disks(asker),
         seed=_seed(asker),
         autostart=asker.flag("autostart"),
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
@@ -161,7 +119,7 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:
         asker.wrong("has neither name nor image, so that it is not known which guest is to be absent")
-    _refuse_equal_macs(asker, guest.networks or ())
+    refuse_equal_macs(asker, guest.networks or ())
     asker.problems.raise_any()
     return guest
 
@@ -172,61 +130,10 @@ PARTS = {"memory_kib": ("memory",), "trust": TRUST_OPTIONS}
 OPTIONS = tuple(name for field in dataclasses.fields(Guest) for name in PARTS.get(field.name, (field.name,)))
 
 
-def _disks(asker: Asker) -> dict[str, DiskOption]:
-    options: dict[str, DiskOption] = {}
-    for disk_id, option in asker.each("disks", _disk) or ():
-        if disk_id and disk_id in options:
-            asker.wrong(f"disks has the id {disk_id} twice")
-        options[disk_id] = option
-    return options
-
-
-def _refuse_equal_macs(asker: Asker, networks: tuple) -> None:
-    owners: dict = {}
-    for index, network in enumerate(networks):
-        first = owners.setdefault(network.mac, index) if network.mac else index
-        if first != index:
-            message = f"mac {network.mac} is that of networks[{first}] as well; each interface has its own"
-            asker.problems.add(Problem(message, f"{asker.where}.networks[{index}]"))
-
-
-def _disk(asker: Asker) -> tuple:
-    disk_id = asker.text("id")
-    if not disk_id:
-        asker.wrong("has no id; it is the id of a disk of the image")
-    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"))
-
-
 def _seed(asker: Asker) -> Optional[Seed]:
     # Not by asker.part, which shows what is wrong: a seed holds secrets.
     where = f"{asker.where}.seed"
     return parse_seed(asker.plain.get("seed"), lambda message: asker.problems.add(Problem(message, where)))
-
-
-def _network(asker: Asker) -> Network:
-    network = Network(
-        type=asker.one_of("type", tuple(NETWORKS), default="network"),
-        source=asker.text("source"),
-        mac=(asker.text("mac") or "").lower() or None,
-        model=asker.text("model"),
-        target=asker.text("target"),
-        script=asker.text("script"),
-        port=asker.number("port", 1, 65535),
-    )
-    if network.mac and not MAC.fullmatch(network.mac):
-        asker.wrong(f"mac {network.mac!r:.40} is no MAC address; it has six pairs, such as 52:54:00:12:34:56")
-    elif network.mac and int(network.mac[1], 16) & 1:
-        asker.wrong(f"mac {network.mac} is a multicast address; the first pair of a guest's MAC is even")
-    if network.target and network.target.startswith(LIBVIRT_S_OWN):
-        asker.wrong(f"target {network.target}: names that begin with {', '.join(LIBVIRT_S_OWN)} are libvirt's own")
-    for key in NETWORKS[network.type]:
-        if getattr(network, key) is None:
-            asker.wrong(f"has no {key}, which a network of type {network.type} needs")
-    return network
-
-
-def _graphics(asker: Asker) -> Graphics:
-    return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))
 
 
 def _wait(asker: Asker) -> Wait:

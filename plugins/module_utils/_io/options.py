@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, seed
+from .._core import guest, network, screen, seed
 from .._core.errors import ImageError
 from .._core.trust import Signature
 from .url import Access
@@ -75,7 +75,7 @@ UNLISTED_FEATURES = {
 }
 
 NETWORK = {
-    "type": {"type": "str", "choices": list(guest.NETWORKS), "default": "network"},
+    "type": {"type": "str", "choices": list(network.NETWORKS), "default": "network"},
     "source": {"type": "str"},
     "mac": {"type": "str"},
     "model": {"type": "str"},
@@ -85,7 +85,7 @@ NETWORK = {
 }
 
 GRAPHICS = {
-    "type": {"type": "str", "choices": list(guest.GRAPHICS), "default": "auto"},
+    "type": {"type": "str", "choices": list(screen.GRAPHICS), "default": "auto"},
     "listen": {"type": "str"},
     "port": {"type": "int"},
 }
