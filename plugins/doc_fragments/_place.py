@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.image.plugins.plugin_utils.docs import DRIVE, indented
+
 
 class ModuleDocFragment:
     """The options that say where a guest's volumes are, and how they are made."""
@@ -50,6 +52,7 @@ options:
         description:
           - Another pool for this disk.
         type: str
+{drive}
   seed:
     description:
       - What cloud-init in the guest finds at its first start, on a CD-ROM of the kind NoCloud.
@@ -70,4 +73,4 @@ options:
         description:
           - The network configuration as text, in YAML.
         type: raw
-"""
+""".replace("{drive}", indented(DRIVE, 6))

@@ -10,17 +10,23 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .asker import Asker
-from .drive import DiskOption, parse_disks
+from .drive import DiskOption, ExtraDisk, parse_disks, parse_extra_disk
 from .errors import Problem
 from .match import Wish
+from .memory import Hugepages, memory_mistake, parse_hugepages
 from .network import Network, parse_network, refuse_equal_macs
-from .screen import Graphics, parse_graphics
+from .peripherals import OPTIONS as DEVICE_OPTIONS
+from .peripherals import Peripherals, parse_peripherals
+from .processor import OPTIONS as CPU_OPTIONS
+from .processor import Processor, parse_processor, vcpu_mistakes
+from .screen import Graphics, Video, parse_graphics, parse_video
 from .seed import Seed, parse_seed
+from .system import OPTIONS as START_OPTIONS
+from .system import Start, parse_start
 from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
-FIRMWARES = ("auto", "bios", "efi")
 CLONES = ("linked", "full")
 # Stands for a pool's name where the volumes are plain files that no pool knows.
 NO_POOL = "none"
@@ -56,15 +62,21 @@ class Guest:
     boot: Optional[int]
     virt_type: Optional[str]
     machine: Optional[str]
-    firmware: str
+    start: Start
     vcpus: Optional[int]
+    processor: Processor
     memory_kib: Optional[int]
+    max_memory_kib: Optional[int]
+    hugepages: Optional[Hugepages]
     networks: Optional[tuple[Network, ...]]
     graphics: Graphics
+    video: Video
+    peripherals: Peripherals
     pool: str
     folder: Optional[str]
     clone: str
     disks: dict[str, DiskOption]
+    extra_disks: tuple[ExtraDisk, ...]
     seed: Optional[Seed]
     autostart: Optional[bool]
     unlisted_features: str
@@ -92,15 +104,21 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         boot=asker.number("boot", 0, 999),
         virt_type=asker.text("virt_type", but="auto"),
         machine=asker.text("machine"),
-        firmware=asker.one_of("firmware", FIRMWARES),
+        start=parse_start(asker),
         vcpus=asker.number("vcpus", 1, 65536),
+        processor=parse_processor(asker),
         memory_kib=asker.kib("memory"),
+        max_memory_kib=asker.kib("max_memory"),
+        hugepages=asker.optional("hugepages", parse_hugepages),
         networks=asker.each("networks", parse_network),
         graphics=asker.part("graphics", parse_graphics),
+        video=asker.part("video", parse_video),
+        peripherals=parse_peripherals(asker),
         pool=asker.text("pool") or "default",
         folder=asker.text("folder"),
         clone=asker.one_of("clone", CLONES),
         disks=parse_disks(asker),
+        extra_disks=asker.each("extra_disks", parse_extra_disk) or (),
         seed=_seed(asker),
         autostart=asker.flag("autostart"),
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
@@ -110,6 +128,14 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         shutdown=asker.part("shutdown", _shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
     )
+    _check(asker, guest)
+    refuse_equal_macs(asker, guest.networks or ())
+    asker.problems.raise_any()
+    return guest
+
+
+def _check(asker: Asker, guest: Guest) -> None:
+    """Collect what is wrong between options."""
     without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
     if without_pool and not (guest.folder or "").startswith("/"):
         asker.wrong(f"pool: {NO_POOL} needs folder, the absolute path of the folder for the guest's volumes")
@@ -119,13 +145,33 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:
         asker.wrong("has neither name nor image, so that it is not known which guest is to be absent")
-    refuse_equal_macs(asker, guest.networks or ())
-    asker.problems.raise_any()
-    return guest
+    # The descriptor's number and size are known later; they are looked at again.
+    for message in vcpu_mistakes(guest.processor, guest.vcpus) if guest.vcpus else ():
+        asker.wrong(message)
+    memory = guest.memory_kib and memory_mistake(guest.memory_kib, guest.max_memory_kib)
+    if memory:
+        asker.wrong(memory)
+    _check_iothreads(asker, guest)
+
+
+def _check_iothreads(asker: Asker, guest: Guest) -> None:
+    count = guest.processor.iothreads or 0
+    options = [(f"disks[{disk_id}]", option.drive) for disk_id, option in guest.disks.items()]
+    options += [(f"extra_disks[{index}]", extra.drive) for index, extra in enumerate(guest.extra_disks)]
+    for where, drive in options:
+        if drive.iothread and drive.iothread > count:
+            asker.wrong(f"{where}: iothread {drive.iothread} is not there; iothreads is {count}")
 
 
 # What stands in Guest for several options, or for one that names its unit.
-PARTS = {"memory_kib": ("memory",), "trust": TRUST_OPTIONS}
+PARTS = {
+    "trust": TRUST_OPTIONS,
+    "start": START_OPTIONS,
+    "processor": CPU_OPTIONS,
+    "memory_kib": ("memory",),
+    "max_memory_kib": ("max_memory",),
+    "peripherals": DEVICE_OPTIONS,
+}
 # The options of a guest.
 OPTIONS = tuple(name for field in dataclasses.fields(Guest) for name in PARTS.get(field.name, (field.name,)))
 

@@ -18,6 +18,10 @@ from .machine import QEMU_TYPES, X86
 from .match import Verdict
 
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
+VIDEOS = ("vga", "cirrus", "vmvga", "qxl", "virtio", "bochs", "ramfb", "none", "xen", "vbox", "gop")
+# Models that can show more than one screen, and those whose memory can be set.
+SEVERAL_HEADS = ("qxl", "virtio")
+WITH_VRAM = ("vga", "cirrus", "vmvga", "qxl", "bochs", "xen", "vbox")
 
 
 @dataclass(frozen=True)
@@ -29,27 +33,54 @@ class Graphics:
     port: Optional[int] = None
 
 
+@dataclass(frozen=True)
+class Video:
+    """The device that draws the screen; None is what suits the machine, `none` is no device."""
+
+    model: Optional[str] = None
+    vram_kib: Optional[int] = None
+    heads: Optional[int] = None
+
+
 def parse_graphics(asker: Asker) -> Graphics:
     """Return how a user wants the screen to be shown; mistakes are collected."""
-    return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))
+    asker.refuse_unknown(("type", "listen", "port"), "graphics")
+    return Graphics(asker.one_of("type", GRAPHICS), asker.line("listen"), asker.number("port", 1, 65535))
 
 
-def render_screen(asked: Graphics, image: Image, verdict: Verdict) -> list:
+def parse_video(asker: Asker) -> Video:
+    """Return the video device that a user asks for; mistakes are collected."""
+    asker.refuse_unknown(("model", "vram", "heads"), "video")
+    video = Video(asker.choice("model", VIDEOS), asker.kib("vram"), asker.number("heads", 1, 16))
+    if video.vram_kib and video.model not in (None, *WITH_VRAM):
+        asker.wrong(f"vram is for models {', '.join(WITH_VRAM)}; this one is {video.model}")
+    if video.heads and video.heads > 1 and video.model not in SEVERAL_HEADS:
+        asker.wrong(f"heads: {video.heads} needs model {' or '.join(SEVERAL_HEADS)}")
+    return video
+
+
+def render_screen(graphics: Graphics, video: Video, image: Image, verdict: Verdict) -> list:
     """Return what shows the guest's screen, and the device that draws it."""
-    kind = asked.type if asked.type != "auto" else ("vnc" if image.graphics else "none")
-    if kind == "none":
-        return []
+    kind = graphics.type if graphics.type != "auto" else ("vnc" if image.graphics else "none")
     remote = kind in ("vnc", "spice")
-    graphics = xml.element(
-        "graphics",
-        {
-            "type": kind,
-            "port": asked.port if remote else None,
-            "autoport": ("no" if asked.port else "yes") if remote else None,
-            "listen": (asked.listen or "127.0.0.1") if remote else None,
-        },
+    shown = {
+        "type": kind,
+        "port": graphics.port if remote else None,
+        "autoport": ("no" if graphics.port else "yes") if remote else None,
+        "listen": (graphics.listen or "127.0.0.1") if remote else None,
+    }
+    screen = [] if kind == "none" else [xml.element("graphics", shown)]
+    device = _video(video, kind, verdict)
+    return screen if device is None else [*screen, device]
+
+
+def _video(video: Video, kind: str, verdict: Verdict):
+    usual = None
+    if verdict.virt_type in QEMU_TYPES and (kind != "none" or video.vram_kib or video.heads):
+        usual = "vga" if verdict.arch in X86 else "virtio"
+    model = video.model or usual
+    if model is None:
+        return None
+    return xml.element(
+        "video", None, xml.element("model", {"type": model, "vram": video.vram_kib, "heads": video.heads})
     )
-    if verdict.virt_type not in QEMU_TYPES:
-        return [graphics]
-    model = "vga" if verdict.arch in X86 else "virtio"
-    return [graphics, xml.element("video", None, xml.element("model", {"type": model}))]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, network, screen, seed
+from .._core import guest, seed, system
 from .._core.errors import ImageError
 from .._core.trust import Signature
+from .hardware_options import DISKS, EXTRA_DISKS, GRAPHICS, HARDWARE, NETWORK
 from .url import Access
 
 URI = {"uri": {"type": "str", "default": "qemu:///system"}}
@@ -74,34 +75,6 @@ UNLISTED_FEATURES = {
     "unlisted_features": {"type": "str", "choices": list(guest.UNLISTED), "default": "off"},
 }
 
-NETWORK = {
-    "type": {"type": "str", "choices": list(network.NETWORKS), "default": "network"},
-    "source": {"type": "str"},
-    "mac": {"type": "str"},
-    "model": {"type": "str"},
-    "target": {"type": "str"},
-    "script": {"type": "str"},
-    "port": {"type": "int"},
-}
-
-GRAPHICS = {
-    "type": {"type": "str", "choices": list(screen.GRAPHICS), "default": "auto"},
-    "listen": {"type": "str"},
-    "port": {"type": "int"},
-}
-
-DISKS = {
-    "disks": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "id": {"type": "str", "required": True},
-            "size": {"type": "str"},
-            "pool": {"type": "str"},
-        },
-    },
-}
-
 WAIT = {
     "agent": {"type": "bool", "default": False},
     "address": {"type": "bool", "default": False},
@@ -136,12 +109,14 @@ SHAPE = {
     **OUTSIDE,
     **TRUST,
     **MATCH,
-    "firmware": {"type": "str", "choices": list(guest.FIRMWARES), "default": "auto"},
+    "firmware": {"type": "str", "choices": list(system.FIRMWARES), "default": "auto"},
     "vcpus": {"type": "int"},
     "memory": {"type": "str"},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK},
     "graphics": {"type": "dict", "options": GRAPHICS},
+    **HARDWARE,
     **PLACE,
+    **EXTRA_DISKS,
     **UNLISTED_FEATURES,
     # It may hold passwords.
     "xml": {"type": "str", "no_log": True},
