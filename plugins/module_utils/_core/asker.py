@@ -15,6 +15,9 @@ from .units import KIB, parse_size
 # libvirt's own pattern (basictypes.rng).
 CPUSET = re.compile(r"([0-9]+(-[0-9]+)?|\^[0-9]+)(,([0-9]+(-[0-9]+)?|\^[0-9]+))*")
 
+# More than libvirt's largest bitmap of CPUs (VIR_DOMAIN_CPUMASK_LEN, src/conf/domain_conf.h) has no host.
+LAST_CPU = 16383
+
 
 class Asker:
     """Takes one dictionary apart; mistakes are collected."""
@@ -73,7 +76,11 @@ class Asker:
         if not isinstance(value, str) or not CPUSET.fullmatch(value):
             self.wrong(f"{what}: {value!r:.80} is no set of CPUs; one is 0-3,^2,8")
             return None
-        return str(value)
+        cpus = _cpus(value)
+        if not cpus:
+            self.wrong(f"{what}: {value!r:.80} is an empty set of CPUs, or one beyond {LAST_CPU}")
+            return None
+        return cpus
 
     def pins(self, key: str) -> dict[int, str]:
         """Return a dictionary from numbers to sets of the host's CPUs."""
@@ -208,3 +215,17 @@ class Asker:
             self.wrong(f"{key} must be a dictionary of texts, is {value!r:.80}")
             return []
         return [(str(name), str(text)) for name, text in value.items()]
+
+
+def _cpus(text: str) -> str:
+    """Return a set of CPUs as libvirt writes it, in ranges and in order; empty for one that it would not take."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        ends = [int(end) for end in part.lstrip("^").split("-")]
+        if ends[-1] > LAST_CPU or ends[0] > ends[-1]:
+            return ""
+        cpus = set(range(ends[0], ends[-1] + 1))
+        chosen = chosen - cpus if part.startswith("^") else chosen | cpus
+    firsts = [cpu for cpu in sorted(chosen) if cpu - 1 not in chosen]
+    lasts = [cpu for cpu in sorted(chosen) if cpu + 1 not in chosen]
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in zip(firsts, lasts))

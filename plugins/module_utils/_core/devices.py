@@ -186,5 +186,7 @@ def _refuse_missing_bus(request: Request, target: str, bus: Optional[str], verdi
         raise ImageError(f"{request.disk} is asked to be on IDE, and machine {machine} has none; sata and virtio are there")
     if bus == "fdc" and not has_floppy(verdict):
         raise ImageError(f"{request.disk} is a floppy ({target}), and a machine {machine} on {verdict.arch} has no floppy drive")
+    if verdict.virt_type in QEMU_TYPES and target[-1].isdigit():
+        raise ImageError(f"drive target {target} is the name of a partition, which only Xen's guests can have as a disk")
     if bus == "xen" and verdict.virt_type in QEMU_TYPES:
         raise ImageError(f"{request.disk} is named {target}, which is on Xen's bus; the guest is of type {verdict.virt_type}")

@@ -222,8 +222,11 @@ def render_peripherals(asked: Peripherals, verdict: Verdict) -> list:
 
 def root_ports(verdict: Verdict) -> list:
     """Return the ports of PCI Express, some of them free for what comes while the guest runs."""
-    count = ROOT_PORTS if has_pcie(verdict) else 0
-    return [xml.element("controller", {"type": "pci", "model": "pcie-root-port"}) for _port in range(count)]
+    if not has_pcie(verdict):
+        return []
+    # Without it libvirt makes the first port number 0, which is the root's.
+    root = xml.element("controller", {"type": "pci", "index": 0, "model": "pcie-root"})
+    return [root, *(xml.element("controller", {"type": "pci", "model": "pcie-root-port"}) for _port in range(ROOT_PORTS))]
 
 
 def _channel():

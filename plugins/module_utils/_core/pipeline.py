@@ -138,6 +138,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     _check_networks(sighting)
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
+    claims.refuse_taken_extras(sighting.guest, sighting.name, sighting.taken)
     new_record = _record(sighting, storage, desired, record)
     if not live:
         claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
@@ -360,6 +361,7 @@ def _claims(plan: Plan) -> list[tuple]:
         tree = xml.parse(plan.after, "domain")
         macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
         found += [("MAC", mac) for mac in sorted(macs)]
+        found += [("disk", path) for path in sorted(claims.written_disks(tree))]
     return found
 
 

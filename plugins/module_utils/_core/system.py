@@ -133,8 +133,8 @@ def render_life(start: Start, verdict: Verdict) -> tuple:
     if verdict.virt_type in QEMU_TYPES:
         # qemuValidateLifecycleAction, src/qemu/qemu_validate.c.
         for option, action in actions.items():
-            if action == "rename-restart":
-                raise ImageError(f"{option}: rename-restart is Xen's; this guest is of type {verdict.virt_type}")
+            if action == "rename-restart" or (action == "preserve" and option != "on_crash"):
+                raise ImageError(f"{option}: {action} is Xen's; this guest is of type {verdict.virt_type}")
         if start.on_poweroff == "restart" and start.on_reboot == "destroy":
             raise ImageError("on_poweroff: restart with on_reboot: destroy is what QEMU cannot do; it can one of them")
     return (
