@@ -362,7 +362,7 @@ def _claims(plan: Plan) -> list[tuple]:
         macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
         found += [("MAC", mac) for mac in sorted(macs)]
         found += [("disk", path) for path in sorted(claims.written_disks(tree))]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def refuse_overflow(sightings: list[Sighting], plans: list[Plan]) -> None:
