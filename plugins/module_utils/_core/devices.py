@@ -188,5 +188,8 @@ def _refuse_missing_bus(request: Request, target: str, bus: Optional[str], verdi
         raise ImageError(f"{request.disk} is a floppy ({target}), and a machine {machine} on {verdict.arch} has no floppy drive")
     if verdict.virt_type in QEMU_TYPES and target[-1].isdigit():
         raise ImageError(f"drive target {target} is the name of a partition, which only Xen's guests can have as a disk")
+    for key in ("iothread", "queues"):
+        if getattr(request.drive, key) and bus != "virtio":
+            raise ImageError(f"{request.disk}: {key} is for disks on bus virtio, and {target} is on {bus}")
     if bus == "xen" and verdict.virt_type in QEMU_TYPES:
         raise ImageError(f"{request.disk} is named {target}, which is on Xen's bus; the guest is of type {verdict.virt_type}")

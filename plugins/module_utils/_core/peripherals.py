@@ -153,7 +153,7 @@ def _filesystem(asker: Asker) -> Filesystem:
         asker.one_of("driver", DRIVERS),
         asker.flag("readonly") or False,
     )
-    if not made.source:
+    if asker.plain.get("source") in (None, ""):
         asker.wrong("has no source; it is the absolute path of a folder of the host")
     if not made.target:
         asker.wrong("has no target; it is the tag by which the guest mounts it")
