@@ -45,7 +45,8 @@ def render_extra_disk(device: Device, extra: ExtraDisk):
     return xml.element(
         "disk",
         {"type": extra.type, "device": extra.device},
-        _driver(extra.format, extra.drive),
+        # An empty drive that runs has no format.
+        _driver(extra.format if extra.source or extra.protocol else None, extra.drive),
         _source(extra),
         *_place(device),
         xml.element("readonly") if extra.readonly else None,
@@ -53,7 +54,7 @@ def render_extra_disk(device: Device, extra: ExtraDisk):
     )
 
 
-def _driver(format: str, drive: Drive):
+def _driver(format: Optional[str], drive: Drive):
     return xml.element(
         "driver",
         {
