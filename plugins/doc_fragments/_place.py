@@ -43,6 +43,11 @@ options:
           - The disk's id in the descriptor.
         type: str
         required: true
+      volume:
+        description:
+          - The name of the disk's volume in its pool, for a guest that is made or adopted. By default made of the guest's
+            name and the id.
+        type: str
       size:
         description:
           - The disk's size with its unit, such as V(10 GiB).

@@ -10,7 +10,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.guest import pars
 from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.match import match
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import render_offline
+from ansible_collections.virt.image.plugins.module_utils._core.offline import render_offline
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
 from ansible_collections.virt.image.plugins.plugin_utils.door import door, flag_of, image_of, text_of, wish_of
 

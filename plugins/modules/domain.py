@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes
   - virt.image._connection
+  - virt.image._keep
   - virt.image._shutdown
 options:
   name:
@@ -100,6 +101,16 @@ changes:
     after:
       description: What stands there now.
       type: str
+drift:
+  description: Each place that someone else had changed, with what was applied and what was found.
+  returned: success
+  type: list
+  elements: dict
+pending:
+  description: Each place where the running domain stays other than it is defined until it is started anew.
+  returned: success
+  type: list
+  elements: dict
 actions:
   description: What was done, or would be.
   returned: success

@@ -192,6 +192,20 @@ guests:
     restart_required:
       description: Whether the guest runs with another configuration than the one that is defined.
       type: bool
+    pending:
+      description: Each place where what runs is other than what is defined.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: The place.
+          type: str
+        before:
+          description: What runs, or null.
+          type: str
+        after:
+          description: What is defined, or null.
+          type: str
 """
 
 from ..module_utils._io import options

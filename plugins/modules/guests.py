@@ -92,6 +92,14 @@ guests:
       description: Each place of an existing domain that differs, with path, before and after.
       type: list
       elements: dict
+    drift:
+      description: Each place that someone else had changed, with path, before (what was applied) and after (what was found).
+      type: list
+      elements: dict
+    pending:
+      description: Each place where the running guest stays other than it is defined until it is started anew.
+      type: list
+      elements: dict
     restart_required:
       description: Whether the guest runs with another configuration than the one that is defined now.
       type: bool

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.match import choose
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Live, Sighting, plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live, Sighting
 from ansible_collections.virt.image.plugins.module_utils._core.steps import DefineDomain
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World

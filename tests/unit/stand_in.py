@@ -7,7 +7,7 @@ import os
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Live
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     CreateVolume,
     DefineDomain,

@@ -187,11 +187,3 @@ def test_an_odd_generation_is_the_first(generation):
 def test_a_new_version_is_worth_a_word():
     changes = definition.redefine(WANTED, LIVE, record(WANTED, version="2.0")).changes
     assert lines(changes)[-1].endswith("-> web 2.0 2, generation 1: ")
-
-
-@pytest.mark.parametrize(
-    "paths, restart",
-    [([], False), (["title"], False), (["metadata/record"], False), (["vcpu"], True), (["title", "memory"], True)],
-)
-def test_restart(paths, restart):
-    assert definition.needs_restart(tuple(definition.Change(path, "a", "b") for path in paths)) is restart

@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.flatten import plan_flattening
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Plan, plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Plan
 from ansible_collections.virt.image.plugins.module_utils._core.steps import DefineDomain, FlattenVolume
 from ansible_collections.virt.image.plugins.module_utils._core.volume import REMOTE, Found, Pool, World
 from ansible_collections.virt.image.tests.unit.sightings import BASE, files_of, made, sighting

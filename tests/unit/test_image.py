@@ -19,7 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.image import (
     check_image,
     parse_image,
 )
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import render_offline
+from ansible_collections.virt.image.plugins.module_utils._core.offline import render_offline
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
 from ansible_collections.virt.image.tests.unit.support import HERE, ROOT, guest, host, message, table, text
 

@@ -14,7 +14,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.offer import (
     offered_to,
     refuse_what_is_not_offered,
 )
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import render_offline
+from ansible_collections.virt.image.plugins.module_utils._core.offline import render_offline
 from ansible_collections.virt.image.tests.unit import stand_in
 from ansible_collections.virt.image.tests.unit.support import guest, host, image, message, text
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import Live, plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._core.steps import DeleteVolume, StartDomain
 from ansible_collections.virt.image.tests.unit.sightings import DISKS, DRIVES, files_of, made, sighting
 from ansible_collections.virt.image.tests.unit.support import image, message
@@ -127,7 +128,7 @@ def test_a_foreign_domain_is_refused():
     for state in ("present", "absent"):
         assert message(plan_guest, sighting(live=live, state=state)) == (
             "a domain of that name exists (state running) and was not made by virt.image; it is left as it is: "
-            "give the guest another name"
+            "give the guest another name, or take the domain over with adopt: true"
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import Problem, Problems
-from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_all
+from ansible_collections.virt.image.plugins.module_utils._core.batch import plan_all
 from ansible_collections.virt.image.plugins.module_utils._core.steps import ImportBase
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
 from ansible_collections.virt.image.tests.unit.sightings import files_of, made, sighting

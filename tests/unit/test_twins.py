@@ -24,7 +24,7 @@ SPECS = {
     "match_info": specs.MATCH_INFO,
     "storage": specs.STORAGE,
 }
-SHARED = ("_files", "_trust", "_shape", "_match", "_hardware", "_place", "_extra_disks", "_shutdown")
+SHARED = ("_files", "_trust", "_shape", "_match", "_hardware", "_place", "_extra_disks", "_keep", "_shutdown")
 
 
 def constant(path, name):

@@ -13,6 +13,7 @@ from .derived import has_uefi
 from .errors import ImageError
 from .guest import Guest
 from .record import Record
+from .seed import SEED
 from .steps import GrowVolume
 from .volume import Volume
 
@@ -97,6 +98,24 @@ def refuse_moved_disks(record: Record, live, desired) -> None:
             )
 
 
+def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
+    """Refuse to adopt a domain that has not the disks of the guest: what is in its own would be out of its sight."""
+    own = {volume.path for volume in volumes if not volume.shared and volume.use != "scratch" and volume.disk != SEED}
+    found = {_path(disk): disk for disk in live.findall("devices/disk")}
+    had = ", ".join(f"{_target(disk)} {_path(disk) or 'without file'}" for disk in live.findall("devices/disk")) or "none"
+    for disk in desired.findall("devices/disk"):
+        path, format = _path(disk), _format(disk)
+        if path in own and path not in found:
+            raise ImageError(
+                f"cannot be adopted: its disk {_target(disk)} would be {path}, which the domain does not have; its disks are "
+                f"{had}. Name its volumes with disks: [{{id: ..., volume: ...}}]"
+            )
+        if path in own and _format(found[path]) != format:
+            raise ImageError(
+                f"cannot be adopted: its disk {path} would be {format}, and the domain has it as {_format(found[path])}"
+            )
+
+
 def refuse_lost_firmware(live, desired) -> None:
     """Refuse to take UEFI from a guest: its variables would stay behind for the next guest of that name."""
     if has_uefi(live) and not has_uefi(desired):
@@ -126,6 +145,11 @@ def written_disks(domain) -> set:
 def _target(disk) -> Optional[str]:
     target = disk.find("target")
     return None if target is None else target.get("dev")
+
+
+def _format(disk) -> str:
+    driver = disk.find("driver")
+    return "raw" if driver is None else driver.get("type", "raw")
 
 
 def _path(disk) -> Optional[str]:

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import as_started, drop_derived, has_uefi, with_current_memory
+from .derived import drop_derived, with_current_memory
 from .errors import ImageError
-from .merge import Change, compact, differences, merge, name_of, same_identity
+from .merge import Change, compact, differences, merge, same_identity
 from .record import Record, read_record, set_record
-
-# Devices that libvirt does not add by itself when a domain starts.
-REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem")
 
 
 @dataclass(frozen=True)
@@ -62,29 +59,6 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record/applied", "of an earlier run", "of this run"),)
         set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
-
-
-def is_stale(desired, inactive_xml: str, active_xml: str, absent: tuple[str, ...] = ()) -> bool:
-    """Return whether a running domain differs, in what takes a restart to change, from what it is defined as.
-
-    `desired` names the places to compare; a device that only the active XML has is to go.
-    """
-    active, inactive = xml.parse(active_xml, "running domain"), xml.parse(inactive_xml, "domain")
-    if has_uefi(active) != has_uefi(inactive) or any(active.find(place) is not None for place in absent):
-        return True
-    kept = {name_of(device)[:2] for device in inactive.findall("devices/*")}
-    if any(device.tag in REMOVABLE and name_of(device)[:2] not in kept for device in active.findall("devices/*")):
-        return True
-    merged = deepcopy(active)
-    merge(merged, as_started(desired, active), None)
-    return needs_restart(tuple(differences(active, merged, "")))
-
-
-def needs_restart(changes: tuple[Change, ...]) -> bool:
-    """Return whether a running domain must be stopped and started for the changes to take effect."""
-    # The balloon moves currentMemory while the guest runs.
-    at_once = ("metadata", "title", "description", "currentMemory")
-    return any(not change.path.startswith(at_once) for change in changes)
 
 
 def merge_fragment(tree, text: str, where: str = "xml"):

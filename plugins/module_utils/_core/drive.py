@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .asker import Asker
-from .names import target_mistake
+from .names import target_mistake, volume_mistake
 
 CACHES = ("none", "writethrough", "writeback", "directsync", "unsafe")
 IOS = ("native", "threads", "io_uring")
@@ -77,6 +77,7 @@ class DiskOption:
 
     size: Optional[int] = None
     pool: Optional[str] = None
+    volume: Optional[str] = None
     drive: Drive = Drive()
 
 
@@ -115,11 +116,15 @@ def parse_disks(asker: Asker) -> dict[str, DiskOption]:
 
 
 def _disk(asker: Asker) -> tuple:
-    asker.refuse_unknown(("id", "size", "pool", *DRIVE), "a disk")
+    asker.refuse_unknown(("id", "volume", "size", "pool", *DRIVE), "a disk")
     disk_id = asker.text("id")
     if not disk_id:
         asker.wrong("has no id; it is the id of a disk of the image")
-    return disk_id, DiskOption(asker.size("size"), asker.text("pool"), _drive(asker))
+    volume = asker.text("volume")
+    mistake = volume and volume_mistake(volume)
+    if mistake:
+        asker.wrong(f"volume {mistake}")
+    return disk_id, DiskOption(asker.size("size"), asker.text("pool"), volume, _drive(asker))
 
 
 def _drive(asker: Asker) -> Drive:

@@ -13,7 +13,7 @@ from .claims import disk_paths
 from .definition import applied_of, applied_text
 from .errors import ImageError
 from .merge import Change
-from .pipeline import Live, Plan
+from .plan import Live, Plan
 from .record import read_record, set_record
 from .steps import DefineDomain, FlattenVolume
 from .volume import FOLDER, PLAIN, Pool, Volume, World

@@ -32,6 +32,11 @@ CLONES = ("linked", "full")
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
+# What becomes of what someone else changed, and when changes come to a guest that runs.
+REPAIR, REPORT, IGNORE = "repair", "report", "ignore"
+ON_DRIFT = (REPAIR, REPORT, IGNORE)
+LIVE, NEXT_BOOT, RESTART = "live", "next_boot", "restart"
+APPLY = (LIVE, NEXT_BOOT, RESTART)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,18 @@ class Shutdown:
 
     timeout: int = 60
     force: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a domain is to be run and kept; `autostart` None: as it is."""
+
+    state: str
+    autostart: Optional[bool] = None
+    apply: str = LIVE
+    on_drift: str = REPAIR
+    shutdown: Shutdown = Shutdown()
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,9 @@ class Guest:
     unlisted_features: str
     xml: Optional[str]
     state: str
+    adopt: bool
+    on_drift: str
+    apply: str
     wait: Wait
     shutdown: Shutdown
     remove: str
@@ -90,6 +110,11 @@ class Guest:
     def wish(self) -> Wish:
         """Return what the guest fixes in the match."""
         return Wish(self.boot, self.virt_type, self.machine, self.unlisted_features == "off")
+
+    @property
+    def course(self) -> Course:
+        """Return how the guest is to be run and kept."""
+        return Course(self.state, self.autostart, self.apply, self.on_drift, self.shutdown, self.wait)
 
 
 def parse_guest(plain: dict, where: str = "guest") -> Guest:
@@ -124,6 +149,9 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
         state=asker.one_of("state", STATES, default="started"),
+        adopt=asker.flag("adopt") or False,
+        on_drift=asker.one_of("on_drift", ON_DRIFT),
+        apply=asker.one_of("apply", APPLY),
         wait=asker.part("wait", _wait),
         shutdown=asker.part("shutdown", _shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),

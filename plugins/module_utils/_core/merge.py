@@ -38,18 +38,18 @@ class Change:
 
 
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
-    """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see _pairs."""
+    """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
     for key, value in wanted.items():
-        if not _same(wanted, key, value, live, live.get(key)):
+        if not is_same(wanted, key, value, live, live.get(key)):
             live.set(key, value)
     for key in () if applied is None else applied.keys():
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             del live.attrib[key]
-    if xml.text(wanted) and not _same(wanted, None, xml.text(wanted), live, xml.text(live)):
+    if xml.text(wanted) and not is_same(wanted, None, xml.text(wanted), live, xml.text(live)):
         _set_text(live, wanted)
     olds = [] if applied is None else list(applied)
-    old_of = dict(_pairs(wanted, olds, fits))
-    have_of = dict(_pairs(wanted, live, fits))
+    old_of = dict(pairs_of(wanted, olds, fits))
+    have_of = dict(pairs_of(wanted, live, fits))
     kept = list(live)
     for index, child in enumerate(wanted):
         if index in have_of:
@@ -58,7 +58,7 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
             live.append(deepcopy(child))
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
-    for old, index in _pairs(dropped, others):
+    for old, index in pairs_of(dropped, others):
         _take_away(live, others[index], dropped[old])
 
 
@@ -69,7 +69,7 @@ def _take_away(parent, node, applied) -> None:
             if key in node.keys() and _is_ours(key, node, applied):
                 del node.attrib[key]
         children = list(node)
-        for old, index in _pairs(applied, children):
+        for old, index in pairs_of(applied, children):
             _take_away(node, children[index], applied[old])
         if len(node) or node.keys():
             return
@@ -89,7 +89,7 @@ def _set_text(live, wanted) -> None:
         live.text = wanted.text
 
 
-def _pairs(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
+def pairs_of(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
     """Return which child of `wanted` is which of `have`, as pairs of indices.
 
     Equal identities first; then a disk on the same file is the same under another name; then a child that leaves a
@@ -131,7 +131,7 @@ def _identity(node) -> tuple:
     return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
 
 
-def _same(wanted, key, value: str, live, other: Optional[str]) -> bool:
+def is_same(wanted, key, value: str, live, other: Optional[str]) -> bool:
     """Return whether an attribute (or, for key None, the text) has the same meaning on both sides."""
     if other is None:
         return False
@@ -147,22 +147,22 @@ def differences(before, after, path: str):
             yield Change(_join(path, f"@{key}"), before.get(key), after.get(key))
     if xml.text(before) != xml.text(after):
         yield Change(path, xml.text(before) or None, xml.text(after) or None)
-    olds, names = list(before), _steps(after)
-    old_of = dict(_pairs(after, olds))
-    for index, step in enumerate(_steps(before)):
+    olds, names = list(before), steps_of(after)
+    old_of = dict(pairs_of(after, olds))
+    for index, step in enumerate(steps_of(before)):
         if index not in old_of.values():
-            yield Change(_join(path, step), _line(olds[index]), None)
+            yield Change(_join(path, step), line_of(olds[index]), None)
     for index, child in enumerate(after):
         if index in old_of:
             yield from differences(olds[old_of[index]], child, _join(path, names[index]))
         else:
-            yield Change(_join(path, names[index]), None, _line(child))
+            yield Change(_join(path, names[index]), None, line_of(child))
 
 
-def _steps(node) -> list[str]:
+def steps_of(children) -> list[str]:
     """Return how a path names each child: by its identity, and by its number among those that have the same."""
     steps, seen = [], {}
-    for child in node:
+    for child in children:
         named = ",".join(part for part in _identity(child) if part)
         step = child.tag + (f"[{named}]" if named else "")
         seen[step] = seen.get(step, 0) + 1
@@ -174,7 +174,7 @@ def _join(path: str, step: str) -> str:
     return f"{path}/{step}" if path else step
 
 
-def _line(node) -> str:
+def line_of(node) -> str:
     return xml.etree.tostring(compact(deepcopy(node)), encoding="unicode")
 
 

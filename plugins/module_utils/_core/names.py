@@ -37,6 +37,8 @@ ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 PACKED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
 MAX_NAME = 128
+# What file systems allow, in bytes.
+MAX_FILE = 255
 
 
 def canonical_arch(name: str) -> str:
@@ -90,6 +92,15 @@ def target_mistake(target: str) -> Optional[str]:
     if TARGET.fullmatch(target):
         return None
     return "is no device name; it is a prefix (hd, sd, vd, xvd, fd, ubd) and letters, such as vda"
+
+
+def volume_mistake(name: str) -> Optional[str]:
+    """Return why a user cannot call a guest's volume so, or None."""
+    if "/" in name or name.startswith((".", "-")) or len(name.encode("utf-8", "replace")) > MAX_FILE:
+        return f"{name!r:.80} is no volume's name; it is that of a file in the pool's folder"
+    if name.startswith("sha256-"):
+        return f"{name:.80} is a name of base volumes, which guests share"
+    return text_mistake(name)
 
 
 def volume_stem(guest: str, disk_id: str) -> str:

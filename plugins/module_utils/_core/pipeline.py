@@ -1,136 +1,44 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole way of one guest, and of a list: from what was read to a plan. Nothing here touches the world."""
+"""The whole way of one guest: from what was read to a plan. Nothing here touches the world."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Optional
 
 from . import claims, definition, domain, xml
-from .errors import ImageError, Problem, Problems
-from .guest import Guest
-from .host import Host
-from .image import Image
-from .match import Verdict, choose
+from .errors import ImageError
+from .match import Verdict
 from .merge import Change
 from .offer import offered_to
-from .record import Record, read_record
+from .plan import RUNNING, Live, Plan, Sighting
+from .present import plan_present, want
+from .record import Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
-from .steps import (
-    CopyVolume,
-    CreateSeed,
-    CreateVolume,
-    DefineDomain,
-    FillVolume,
-    ImportBase,
-    SetAutostart,
-    StartDomain,
-    StopDomain,
-    UndefineDomain,
-    WaitForGuest,
-)
-from .storage import assume_storage, plan_removal, plan_storage
-from .units import show_size
-from .volume import StoragePlan, Volume, World
-
-UP = ("running", "blocked")
-WRITING = (ImportBase, CopyVolume, FillVolume, CreateVolume, CreateSeed)
-RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
-
-
-@dataclass(frozen=True)
-class Live:
-    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it.
-
-    `active` is the XML that it runs with; `saved`: it has a managed save.
-    """
-
-    name: str
-    xml: str
-    state: str
-    autostart: bool
-    persistent: bool = True
-    active: Optional[str] = None
-    saved: bool = False
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """All that was read of the world for one guest.
-
-    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
-    """
-
-    name: str
-    guest: Guest
-    host: Optional[Host]
-    session: bool
-    live: Optional[Live]
-    world: World
-    image: Optional[Image] = None
-    verdict: Optional[Verdict] = None
-    networks: dict[str, bool] = field(default_factory=dict)
-    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps for one guest in their order, and what they change. No steps: nothing to do."""
-
-    name: str
-    steps: tuple = ()
-    waits: tuple = ()
-    changes: tuple = ()
-    before: str = ""
-    after: str = ""
-    verdict: Optional[Verdict] = None
-    volumes: tuple[Volume, ...] = ()
-    was: str = "absent"
-    state: str = "absent"
-    restart_required: bool = False
-    # What it is the plan of, where that is no guest.
-    of: Optional[str] = None
-
-    @property
-    def subject(self) -> str:
-        return self.of or f"guest {self.name}"
-
-
-def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> list[Plan]:
-    """Return a plan for each guest; raise ImageError with the mistakes of all of them, and then nothing is done."""
-    problems = problems or Problems()
-    plans: list[Plan] = []
-    names = [sighting.name for sighting in sightings]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.add(Problem(f"guest {name} is there {names.count(name)} times; a name is one guest"))
-    for sighting in sightings:
-        try:
-            plans.append(plan_guest(sighting))
-        except ImageError as error:
-            problems.extend(error.about(f"guest {sighting.name}"))
-    _refuse_clashes(plans, problems)
-    try:
-        refuse_overflow(sightings, plans)
-    except ImageError as error:
-        problems.extend(error)
-    problems.raise_any()
-    return _import_once(plans)
-
+from .steps import StopDomain, UndefineDomain
+from .storage import plan_removal, plan_storage
+from .volume import StoragePlan
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
+    sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
     record = read_record(tree) if live else None
-    if live and record is None:
+    if record and record.image is None:
+        raise ImageError(
+            "a domain of that name exists and is kept from its own XML, by the module domain; give the guest another name, "
+            "or take the domain over with adopt: true"
+        )
+    if live and record is None and (not sighting.guest.adopt or sighting.guest.state == "absent"):
         raise ImageError(
             f"a domain of that name exists (state {live.state}) and was not made by virt.image; it is left as it is: "
-            "give the guest another name"
+            "give the guest another name, or take the domain over with adopt: true"
         )
-    if live:
+    if record:
         claims.refuse_foreign_record(record, tree)
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
@@ -140,23 +48,40 @@ def plan_guest(sighting: Sighting) -> Plan:
     desired, absent = render(sighting, verdict, storage)
     claims.refuse_taken_extras(sighting.guest, sighting.name, sighting.taken)
     new_record = _record(sighting, storage, desired, record)
-    if not live:
+    if record:
+        claims.refuse_changed_disks(record, storage.volumes)
+        claims.refuse_moved_disks(record, tree, desired)
+    elif live:
+        claims.refuse_other_disks(tree, desired, storage.volumes)
+    if live:
+        claims.refuse_lost_firmware(tree, desired)
+    if not record:
         claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
-        return _plan_present(sighting, verdict, storage, definition.define_new(desired, new_record))
-    claims.refuse_changed_disks(record, storage.volumes)
-    claims.refuse_moved_disks(record, tree, desired)
-    claims.refuse_lost_firmware(tree, desired)
-    wanted = definition.redefine(desired, live.xml, new_record, absent)
-    stale = bool(live.active) and definition.is_stale(desired, wanted.xml, live.active, absent)
+    # cloud-init reads its seed when the guest starts, and may have it mounted until then.
+    seeds = frozenset(volume.path for volume in storage.volumes if volume.disk == SEED)
+    course = sighting.guest.course
+    wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
-    return _plan_present(sighting, verdict, storage, wanted, stale, gone)
+    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
+    return replace(plan, verdict=verdict, volumes=storage.volumes)
+
+
+def _without_own_record(sighting: Sighting) -> Sighting:
+    """Return a domain that the module domain made as one of others: what its XML had is no guest's."""
+    tree = xml.parse(sighting.live.xml, "live domain") if sighting.live else None
+    record = None if tree is None else read_record(tree)
+    if record is None or record.image is not None:
+        return sighting
+    drop_record(tree)
+    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree)))
 
 
 def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = False) -> StoragePlan:
     """Return the volumes of a guest and the steps to them; raise ImageError."""
     boot = sighting.image.boots[sighting.verdict.index]
-    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record, flat)
     live = sighting.live
+    adopted = frozenset(claims.disk_paths(live.xml)) if live and not record and sighting.guest.adopt else frozenset()
+    storage = plan_storage(sighting.name, sighting.image, boot, sighting.guest, sighting.world, record, flat, adopted)
     return replace(storage, steps=tuple(claims.aim_growth(step, live, record) for step in storage.steps)) if live else storage
 
 
@@ -180,16 +105,6 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     if sighting.guest.xml:
         definition.merge_fragment(tree, sighting.guest.xml)
     return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
-
-
-def render_offline(image: Image, host: Host, guest: Guest, folder: str, session: bool) -> str:
-    """Return the domain XML that a guest would have on a host that is known by its capabilities only."""
-    verdict = choose(image, host, guest.wish)
-    name = guest.name or image.name
-    storage = assume_storage(name, image, image.boots[verdict.index], guest, folder)
-    sighting = Sighting(name, guest, host, session, None, World({}, {}, {}), image, verdict)
-    tree, _absent = render(sighting, verdict, storage)
-    return xml.to_text(tree)
 
 
 def keep_machine(sighting: Sighting) -> Verdict:
@@ -264,56 +179,6 @@ def _old_seeds(sighting: Sighting, record: Optional[Record], storage: StoragePla
     return plan_old_seeds(record, storage.volumes, used, sighting.world.pools)
 
 
-def _plan_present(
-    sighting: Sighting,
-    verdict: Verdict,
-    storage: StoragePlan,
-    wanted: definition.Definition,
-    stale: bool = False,
-    gone: tuple = (),
-) -> Plan:
-    """Return the plan for a guest that is to be.
-
-    `stale`: it runs with another configuration; `gone` are steps that delete what it no longer has.
-    """
-    guest, live = sighting.guest, sighting.live
-    steps = list(storage.steps)
-    if wanted.changes or not live.persistent:
-        steps.append(DefineDomain(sighting.name, wanted.xml, new=live is None))
-    steps.extend(gone)
-    if guest.autostart is not None and guest.autostart != bool(live and live.autostart):
-        steps.append(SetAutostart(sighting.name, guest.autostart))
-    state = live.state if live else "shutoff"
-    if guest.state == "started" and live and live.saved and wanted.changes:
-        raise ImageError(
-            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
-            "start, or drop the saved state with virsh managedsave-remove"
-        )
-    if guest.state == "started" and state not in UP:
-        steps.append(StartDomain(sighting.name, verdict.virt_type, resume=state in ("paused", "pmsuspended")))
-        state = "running"
-    if guest.state == "stopped" and state in RUNNING:
-        steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
-        state = "shutoff"
-    wait = guest.wait
-    waits = ()
-    if state in UP and (wait.agent or wait.address):
-        waits = (WaitForGuest(sighting.name, wait.agent, wait.address, wait.timeout),)
-    return Plan(
-        name=sighting.name,
-        steps=tuple(steps),
-        waits=waits,
-        changes=wanted.changes,
-        before=live.xml if live else "",
-        after=wanted.xml if wanted.changes else (live.xml if live else ""),
-        verdict=verdict,
-        volumes=storage.volumes,
-        was=live.state if live else "absent",
-        state=state,
-        restart_required=stale and state in RUNNING,
-    )
-
-
 def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     live, guest = sighting.live, sighting.guest
     if live is None:
@@ -332,53 +197,3 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
         steps.append(UndefineDomain(sighting.name))
     change = Change("domain", live.xml, None)
     return Plan(name=sighting.name, steps=tuple(steps), changes=(change,), before=live.xml, was=live.state)
-
-
-def _refuse_clashes(plans: list[Plan], problems: Problems) -> None:
-    """Refuse two guests of one call that would have the same MAC or write the same disk, naming both."""
-    owners: dict = {}
-    for plan in plans:
-        for what, value in _claims(plan):
-            other = owners.setdefault((what, value), plan)
-            if other.name != plan.name:
-                problems.add(Problem(f"guests {other.name} and {plan.name} both have {what} {value}"))
-
-
-def _import_once(plans: list[Plan]) -> list[Plan]:
-    """Return the plans with each base volume brought by the first guest that needs it."""
-    seen: set = set()
-    kept = []
-    for plan in plans:
-        repeated = [step for step in plan.steps if isinstance(step, ImportBase) and step.path in seen]
-        seen.update(step.path for step in plan.steps if isinstance(step, ImportBase))
-        kept.append(replace(plan, steps=tuple(step for step in plan.steps if step not in repeated)))
-    return kept
-
-
-def _claims(plan: Plan) -> list[tuple]:
-    found = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
-    if plan.after:
-        tree = xml.parse(plan.after, "domain")
-        macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
-        found += [("MAC", mac) for mac in sorted(macs)]
-        found += [("disk", path) for path in sorted(claims.written_disks(tree))]
-    return list(dict.fromkeys(found))
-
-
-def refuse_overflow(sightings: list[Sighting], plans: list[Plan]) -> None:
-    """Refuse plans whose volumes do not fit into their pools, before anything is written."""
-    problems = Problems()
-    pools = {pool.path: pool for sighting in sightings for pool in sighting.world.pools.values()}
-    writing = [step for plan in plans for step in plan.steps if isinstance(step, WRITING)]
-    # A base volume is brought once, whatever the number of guests and images that have it.
-    steps = {step.path: step for step in writing}.values()
-    for pool in pools.values():
-        needed = sum(step.size for step in steps if step.pool.path == pool.path)
-        if needed > pool.available:
-            problems.add(
-                Problem(
-                    f"{pool} has {show_size(pool.available)} free, and the volumes need {show_size(needed)}; make room "
-                    f"in {pool.path}, or choose another pool"
-                )
-            )
-    problems.raise_any()

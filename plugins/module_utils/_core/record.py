@@ -125,11 +125,22 @@ def render_record(record: Record):
     )
 
 
-def set_record(domain, record: Record) -> None:
-    """Put a record into a domain's tree, in the place of the one that is there."""
+def bare_record(node):
+    """Return a record's element without its namespace, which virDomainSetMetadata puts in itself."""
+    name = xml.etree.QName(node).localname
+    return xml.element(name, dict(node.items()), node.text, *map(bare_record, node))
+
+
+def drop_record(domain) -> None:
+    """Take the record out of a domain's tree."""
     old = find_record(domain)
     if old is not None:
         old.getparent().remove(old)
+
+
+def set_record(domain, record: Record) -> None:
+    """Put a record into a domain's tree, in the place of the one that is there."""
+    drop_record(domain)
     metadata = domain.find("metadata")
     if metadata is None:
         metadata = xml.element("metadata")

@@ -11,8 +11,9 @@ from typing import Optional
 
 from . import claims, xml
 from .chain import DomainDisk, read_disks
-from .definition import is_stale, redefine
+from .drift import find_drift
 from .errors import ImageError
+from .live import compare_running
 from .merge import Change
 from .record import Record, RecordedDisk, read_record
 
@@ -48,7 +49,8 @@ class GuestDisk(DomainDisk):
 class GuestReport:
     """All that is told of one guest; what the record knows is None where we did not make the guest.
 
-    `disks_from` is the XML that the disks were read from, active or inactive. In `drift`, `before` is what was applied.
+    `disks_from` is the XML that the disks were read from, active or inactive. In `drift`, `before` is what was applied; in
+    `pending`, what runs.
     """
 
     name: str
@@ -69,6 +71,7 @@ class GuestReport:
     addresses: tuple[str, ...]
     drift: Optional[tuple[Change, ...]]
     restart_required: bool
+    pending: tuple[Change, ...]
 
 
 def own_record(tree) -> Optional[Record]:
@@ -90,6 +93,7 @@ def report_guest(look: Look) -> GuestReport:
     # Only there libvirt has looked into the files, and numbered the levels.
     current = xml.parse(look.active, where) if look.active else tree
     system = tree.find("os/type")
+    pending = _pending(tree, look)
     return GuestReport(
         name=look.name,
         uuid=tree.findtext("uuid"),
@@ -108,7 +112,8 @@ def report_guest(look: Look) -> GuestReport:
         disks=tuple(_with_record(disk, record) for disk in read_disks(current, where)),
         addresses=look.addresses,
         drift=find_drift(look.inactive, record),
-        restart_required=_is_stale(tree, look),
+        restart_required=bool(pending),
+        pending=pending,
     )
 
 
@@ -126,10 +131,10 @@ def _with_record(disk: DomainDisk, record: Optional[Record]) -> GuestDisk:
     )
 
 
-def _is_stale(tree, look: Look) -> bool:
-    """Return whether a guest runs with another configuration than the one that is defined, whoever made it."""
+def _pending(tree, look: Look) -> tuple[Change, ...]:
+    """Return where a guest runs with another configuration than the one that is defined, whoever made it."""
     if not (look.active and look.persistent):
-        return False
+        return ()
     wanted = deepcopy(tree)
     for cpu in wanted.findall("cpu[@match='minimum']"):
         # The start gave it all that the host has.
@@ -137,30 +142,4 @@ def _is_stale(tree, look: Look) -> bool:
     for model in wanted.findall("cpu/model[@fallback]"):
         # What was to happen at the start.
         del model.attrib["fallback"]
-    return is_stale(wanted, look.inactive, look.active)
-
-
-def find_drift(inactive: str, record: Optional[Record]) -> Optional[tuple[Change, ...]]:
-    """Return what was applied last and is no longer so; None where there is no such record, or one that was broken."""
-    applied = _applied(record)
-    if applied is None:
-        return None
-    # What would bring it back, turned round.
-    changes = redefine(applied, inactive, record).changes
-    # What would only go is what libvirt derived from values that drifted.
-    return tuple(Change(change.path, change.after, change.before) for change in changes if change.after is not None)
-
-
-def _applied(record: Optional[Record]):
-    try:
-        tree = xml.parse(record.applied, "record") if record and record.applied else None
-    except ImageError:
-        return None
-    if tree is None or tree.tag != "domain":
-        return None
-    for node in tree.iter():
-        # The record has no passwords, and libvirt does not show them, nor cookies, to those who only look.
-        node.attrib.pop("passwd", None)
-    for cookies in tree.findall(".//cookies"):
-        cookies.getparent().remove(cookies)
-    return tree
+    return compare_running(look.name, wanted, look.inactive, look.active).differences

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Optional
 
 from .chain import Layer
-from .errors import ImageError, Problems
+from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
 from .record import Record
-from .seeding import plan_seed, seed_volume
+from .seeding import plan_seed
 from .steps import CopyVolume, CreateVolume, DeleteVolume, FillVolume, GrowVolume, ImportBase
 from .units import MIB, show_size
 from .volume import (
@@ -42,23 +42,31 @@ EXTENT = 128 * MIB
 
 
 def plan_storage(
-    name: str, image: Image, boot: Boot, guest: Guest, world: World, record: Optional[Record], flat: bool = False
+    name: str,
+    image: Image,
+    boot: Boot,
+    guest: Guest,
+    world: World,
+    record: Optional[Record],
+    flat: bool = False,
+    adopted: frozenset = frozenset(),
 ) -> StoragePlan:
     """Return the volumes of a guest and the steps to them; raise ImageError with all that cannot be.
 
-    `flat`: an overlay may have been flattened, whether or not the record tells whose it is.
+    `flat`: an overlay may have been flattened, whether or not the record tells whose it is. `adopted` are the disks of a
+    domain that others made, which are taken for the image's.
     """
     problems = Problems()
     volumes, steps = [], []
     try:
-        _check_options(image, boot, guest)
+        check_options(image, boot, guest)
     except ImageError as error:
         problems.extend(error)
     disks = image.disks_of(boot)
     names = volume_names(name, disks, guest, world.pools, record)
     for disk in disks:
         try:
-            volume, more = _Planner(names[disk.id], disk, guest, world, record, flat).plan()
+            volume, more = _Planner(names[disk.id], disk, guest, world, record, flat, adopted).plan()
         except ImageError as error:
             problems.extend(error)
             continue
@@ -70,11 +78,21 @@ def plan_storage(
         volume, more = plan_seed(name, guest.seed, world.pools[guest.pool], world)
         volumes.append(volume)
         steps.extend(more)
+    _check_names(volumes, problems)
     problems.raise_any()
     return StoragePlan(tuple(volumes), tuple(steps), boot_files)
 
 
-def _check_options(image: Image, boot: Boot, guest: Guest) -> None:
+def _check_names(volumes: list[Volume], problems: Problems) -> None:
+    """Refuse one volume for two disks, which users can ask for since they may name volumes."""
+    owners: dict[str, str] = {}
+    for volume in volumes:
+        other = owners.setdefault(volume.path, volume.disk)
+        if other != volume.disk and not volume.shared:
+            problems.add(Problem(f"disks {other} and {volume.disk} both have the volume {volume.path}; each has its own"))
+
+
+def check_options(image: Image, boot: Boot, guest: Guest) -> None:
     """Refuse options for disks that the guest does not have."""
     disks = [disk.id for disk in image.disks_of(boot)]
     unknown = [disk_id for disk_id in guest.disks if disk_id not in disks]
@@ -121,7 +139,7 @@ class _Planner:
     """Plans one disk of one guest."""
 
     def __init__(
-        self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record], flat: bool
+        self, name: str, disk: Disk, guest: Guest, world: World, record: Optional[Record], flat: bool, adopted: frozenset
     ) -> None:
         self.disk = disk
         self.clone = guest.clone
@@ -129,13 +147,15 @@ class _Planner:
         self.pool = world.pools[pool_of(guest, disk)]
         self.source = world.sources.get(disk.id)
         self.recorded = record.disk(disk.id) if record else None
-        self.flat = flat or bool(self.recorded and self.recorded.format == "qcow2")
         self.name = name
         self.path = f"{self.pool.path}/{self.name}"
+        self.adopted = self.path in adopted
+        self.flat = flat or self.adopted or bool(self.recorded and self.recorded.format == "qcow2")
         option = guest.disks.get(disk.id)
         self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
         self.by_option = bool(option and option.size)
         self.said = self.asked if self.by_option else 0
+        self.called = option and option.volume
 
     def plan(self) -> tuple[Volume, list]:
         had = self.recorded
@@ -143,6 +163,10 @@ class _Planner:
             raise ImageError(
                 f"disk {self.disk.id} is volume {had.volume} of pool {had.pool}, and pool {self.pool.name} is asked "
                 "for; a volume is not moved"
+            )
+        if had and self.called and not had.shared and had.volume != self.called:
+            raise ImageError(
+                f"disk {self.disk.id} is volume {had.volume}, and volume {self.called} is asked for; a volume is not exchanged"
             )
         if self.source is None:
             if self.disk.use == "system":
@@ -174,6 +198,8 @@ class _Planner:
             )
         if self.by_option:
             raise ImageError(f"disk {self.disk.id} is an ISO image, which has the size that it has; leave size out")
+        if self.called:
+            raise ImageError(f"disk {self.disk.id} is an ISO image, whose volume guests share; leave volume out")
         name, path, steps = _base(self.pool, self.source, self.disk.format, self.world)
         return self._volume(name, path, "raw", self.source.header.capacity, (), shared=True), steps
 
@@ -226,7 +252,9 @@ class _Planner:
 
     def _check_origin(self, found: Found) -> None:
         """Refuse a system disk that is there, of which no record and no mark says that it was made from this image."""
-        if self.recorded or not found.header or found.origin in (None, self.source.digest) or self.disk.use != "system":
+        if self.recorded or self.adopted or not found.header or self.disk.use != "system":
+            return
+        if found.origin in (None, self.source.digest):
             return
         made = f"was made from sha256:{found.origin[:12]}..." if found.origin else "does not say from what it was made"
         raise ImageError(
@@ -344,34 +372,6 @@ def plan_removal(record: Record, remove: str, world: World) -> tuple:
             )
         steps.append(DeleteVolume(pool, disk.volume))
     return tuple(steps)
-
-
-def assume_storage(name: str, image: Image, boot: Boot, guest: Guest, folder: str) -> StoragePlan:
-    """Return the volumes that a guest would have in pools that are this folder, without looking at any host.
-
-    A system disk's base is known only where the descriptor has its SHA-256; without, the chain is left to be probed.
-    """
-    _check_options(image, boot, guest)
-    volumes = []
-    pools = {pool_of(guest, disk): Pool(pool_of(guest, disk), folder, 0) for disk in image.disks_of(boot)}
-    names = volume_names(name, image.disks_of(boot), guest, pools)
-    for disk in image.disks_of(boot):
-        shared, digest = disk.format == "iso", disk.checksums.get("sha256")
-        own = names[disk.id]
-        below: tuple[Layer, ...] = ()
-        if shared:
-            own = base_name(digest, "iso") if digest else own
-        elif disk.use == "system" and guest.clone == "linked" and digest:
-            below = (Layer(f"{folder}/{base_name(digest, disk.format)}", base_format(disk.format)),)
-        format = "raw" if shared else own_format(disk, guest.clone)
-        path = f"{folder}/{own}"
-        layers = (Layer(path, format), *below)
-        capacity = (disk.size_mib or 0) * MIB
-        volumes.append(Volume(disk.id, disk.use, guest.pool, own, path, format, capacity, layers, shared, digest))
-    if guest.seed:
-        volumes.append(seed_volume(name, guest.seed, Pool(guest.pool, folder, 0)))
-    files = {tag: f"{folder}/{getattr(boot, tag)}" for tag in BOOT_FILES if getattr(boot, tag)}
-    return StoragePlan(tuple(volumes), (), files)
 
 
 def _whole_blocks(size: int) -> int:

@@ -142,7 +142,7 @@ def base_format(format: str) -> str:
 def volume_names(
     name: str, disks: tuple[Disk, ...], guest: Guest, pools: dict[str, Pool], record: Optional[Record] = None
 ) -> dict[str, str]:
-    """Return the name of the guest's own volume for each disk id: the one that it has, else one from the id.
+    """Return the name of the guest's own volume for each disk id: the one that it has, or is told, else one from the id.
 
     Where two ids would give one name (root.raw, root.img), each gets a piece of its id's digest.
     """
@@ -153,8 +153,11 @@ def volume_names(
     given = list(names.values())
     for disk_id, own in names.items():
         recorded = record.disk(disk_id) if record else None
+        option = guest.disks.get(disk_id)
         if recorded and not recorded.shared:
             names[disk_id] = recorded.volume
+        elif option and option.volume:
+            names[disk_id] = option.volume
         elif given.count(own) > 1:
             head, dot, ending = own.rpartition(".")
             piece = hashlib.sha256(disk_id.encode("utf-8", "backslashreplace")).hexdigest()[:6]

@@ -17,6 +17,7 @@ from . import files, qemu_img
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
+from .live import CHANGE
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .source import opened
@@ -116,7 +117,7 @@ def _capacity_below(step: steps.CreateVolume, connection: Connection) -> int:
 def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
     if step.domain:
         # QEMU has the file, and tells its guest.
-        domain = _domain(step.domain, connection)
+        domain = connection.domain(step.domain)
         with doing(f"grow volume {step.name} of running guest {step.domain}"):
             domain.blockResize(step.path, step.capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     elif step.pool.kind == REMOTE:
@@ -183,13 +184,13 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
 
 
 def _set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
+    domain = connection.domain(step.name)
     with doing(f"set autostart of domain {step.name}"):
         domain.setAutostart(int(step.autostart))
 
 
 def _start(step: steps.StartDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
+    domain = connection.domain(step.name)
     try:
         with doing(f"{'resume' if step.resume else 'start'} domain {step.name}"):
             if not step.resume:
@@ -207,7 +208,7 @@ def _start(step: steps.StartDomain, connection: Connection) -> None:
 
 
 def _stop(step: steps.StopDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
+    domain = connection.domain(step.name)
     with doing(f"stop domain {step.name}"):
         if state_of(domain) == "pmsuspended":
             domain.pMWakeup()
@@ -255,7 +256,7 @@ def _state(domain) -> str:
 
 
 def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
-    domain = _domain(step.name, connection)
+    domain = connection.domain(step.name)
     flags = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -274,13 +275,6 @@ def _undefine(step: steps.UndefineDomain, connection: Connection) -> None:
             domain.undefine()
 
 
-def _domain(name: str, connection: Connection):
-    domain = connection.find_domain(name)
-    if domain is None:
-        raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
-    return domain
-
-
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
 OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
@@ -295,4 +289,5 @@ PERFORM = {
     steps.StartDomain: _start,
     steps.StopDomain: _stop,
     steps.UndefineDomain: _undefine,
+    **CHANGE,
 }

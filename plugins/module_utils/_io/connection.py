@@ -15,7 +15,7 @@ from .._core.claims import chain_paths
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
-from .._core.pipeline import RUNNING, Live
+from .._core.plan import RUNNING, Live
 from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
 from .lock import Locks
 from .requirements import libvirt
@@ -283,6 +283,13 @@ class Connection:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
             raise ImageError(f"cannot look up domain {name}: {error.get_error_message()}") from None
+
+    def domain(self, name: str):
+        """Return the domain of that name, which must exist."""
+        domain = self.find_domain(name)
+        if domain is None:
+            raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
+        return domain
 
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""

@@ -10,12 +10,13 @@ from typing import Optional
 
 from .._core import definition, xml
 from .._core.errors import ImageError
-from .._core.guest import Shutdown
+from .._core.guest import Course, Shutdown
 from .._core.merge import Change
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, UP, Live, Plan
+from .._core.plan import RUNNING, Live, Plan
+from .._core.present import plan_present, want
 from .._core.record import Record, read_record
-from .._core.steps import DefineDomain, SetAutostart, StartDomain, StopDomain, UndefineDomain
+from .._core.steps import StopDomain, UndefineDomain
 from .connection import Connection
 from .module import Outcome, describe
 
@@ -24,22 +25,26 @@ def domain(params: dict, connection: Connection) -> Outcome:
     tree = xml.parse(params["xml"], "xml") if params["xml"] else None
     name = _name(params["name"], tree)
     live = connection.live(name)
-    shutdown = params["shutdown"] or {}
-    stop = StopDomain(name, shutdown.get("timeout", Shutdown.timeout), shutdown.get("force", Shutdown.force))
-    if params["state"] == "absent":
-        plan = _absent(name, live, stop)
+    course = _course(params)
+    if course.state == "absent":
+        plan = _absent(name, live, course)
     else:
-        plan = _present(name, tree, live, stop, params)
+        plan = _present(name, tree, live, course, params["adopt"])
 
     def report(done: list) -> dict:
         told = describe(done[0])
         return {
             "domain": {"name": name, "state": plan.state, "restart_required": plan.restart_required},
-            "changes": told["changes"],
-            "actions": told["actions"],
+            **{key: told[key] for key in ("changes", "drift", "pending", "actions")},
         }
 
     return Outcome(plans=[plan], report=report)
+
+
+def _course(params: dict) -> Course:
+    told = params["shutdown"] or {}
+    shutdown = Shutdown(told.get("timeout", Shutdown.timeout), told.get("force", Shutdown.force))
+    return Course(params["state"], params["autostart"], params["apply"], params["on_drift"], shutdown)
 
 
 def _name(said: Optional[str], tree) -> str:
@@ -57,7 +62,7 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
+def _absent(name: str, live: Optional[Live], course: Course) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
@@ -66,10 +71,13 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
             f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
             "removes both"
         )
-    steps = (stop,) if live.state in RUNNING else ()
+    steps: tuple = ()
+    if live.state in RUNNING:
+        steps += (StopDomain(name, course.shutdown.timeout, course.shutdown.force),)
     steps += (UndefineDomain(name),) if live.persistent else ()
     return Plan(
         name=name,
+        of=f"domain {name}",
         steps=steps,
         changes=(Change("domain", live.xml, None),),
         before=live.xml,
@@ -77,43 +85,17 @@ def _absent(name: str, live: Optional[Live], stop: StopDomain) -> Plan:
     )
 
 
-def _present(name: str, tree, live: Optional[Live], stop: StopDomain, params: dict) -> Plan:
+def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool) -> Plan:
     if live is None and tree is None:
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
-    steps: list = []
-    changes: tuple = ()
-    after = live.xml if live else ""
+    wanted = None
     if tree is not None:
-        wanted = _definition(tree, live, params["adopt"])
-        changes = wanted.changes
-        if changes or not live.persistent:
-            after = wanted.xml
-            steps.append(DefineDomain(name, wanted.xml, new=live is None))
-    if params["autostart"] is not None and params["autostart"] != bool(live and live.autostart):
-        steps.append(SetAutostart(name, params["autostart"]))
-    state = live.state if live else "shutoff"
-    running = state in RUNNING
-    if params["state"] == "started" and state not in UP:
-        virt_type = xml.parse(after, "domain").get("type")
-        steps.append(StartDomain(name, virt_type, resume=state in ("paused", "pmsuspended")))
-        state = "running"
-    if params["state"] == "stopped" and running:
-        steps.append(stop)
-        state = "shutoff"
-    stale = tree is not None and live is not None and bool(live.active) and definition.is_stale(tree, after, live.active)
-    return Plan(
-        name=name,
-        steps=tuple(steps),
-        changes=changes,
-        before=live.xml if live else "",
-        after=after,
-        was=live.state if live else "absent",
-        state=state,
-        restart_required=stale and state in RUNNING,
-    )
+        wanted = want(tree, live, _record(tree, live, adopt), course)
+    return replace(plan_present(name, live, wanted, course), of=f"domain {name}")
 
 
-def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definition:
+def _record(tree, live: Optional[Live], adopt: bool) -> Record:
+    """Return the record that the domain is to have; raise ImageError for a domain that is not to be touched."""
     uuid = (tree.findtext("uuid") or "").strip().lower()
     if live and uuid and uuid != xml.parse(live.xml, "live domain").findtext("uuid"):
         raise ImageError(
@@ -126,10 +108,4 @@ def _definition(tree, live: Optional[Live], adopt: bool) -> definition.Definitio
             f"domain {live.name} exists (state {live.state}) and was not made by virt.image; adopt: true takes it over"
         )
     applied = definition.applied_text(tree)
-    if kept:
-        record = replace(kept, applied=applied)
-    else:
-        record = Record(None, None, None, 1, (), applied)
-    if live is None:
-        return definition.define_new(tree, record)
-    return definition.redefine(tree, live.xml, record)
+    return replace(kept, applied=applied) if kept else Record(None, None, None, 1, (), applied)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._core import claims, xml
+from .._core.batch import plan_all, refuse_overflow
 from .._core.errors import ImageError, Problems
 from .._core.flatten import plan_flattening
 from .._core.guest import CLONES, parse_guest
 from .._core.names import name_mistake
-from .._core.pipeline import RUNNING, Plan, Sighting, plan_all, plan_volumes, refuse_overflow
+from .._core.pipeline import plan_volumes
+from .._core.plan import RUNNING, Plan, Sighting
 from .._core.record import read_record
 from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume, FillVolume, ImportBase
@@ -41,7 +43,7 @@ def guests(params: dict, connection: Connection) -> Outcome:
     plans = plan_all(sightings, problems)
     return Outcome(
         plans=plans,
-        warnings=(*_warnings(sightings, plans), *survey.images.warnings),
+        warnings=(*_warnings(sightings), *survey.images.warnings),
         missing=_missing(plans),
         unknown=_unknown(plans),
         access=access,
@@ -139,11 +141,5 @@ def _sources(plans: list[Plan]) -> list[tuple]:
     return [(step.source, step.pool) for plan in plans for step in plan.steps if isinstance(step, (ImportBase, FillVolume))]
 
 
-def _warnings(sightings: list[Sighting], plans: list[Plan]) -> tuple[str, ...]:
-    found = [warning for sighting in sightings if sighting.image for warning in sighting.image.warnings]
-    found += [
-        f"guest {plan.name} runs on; its new configuration takes effect when it is stopped and started again"
-        for plan in plans
-        if plan.restart_required
-    ]
-    return tuple(dict.fromkeys(found))
+def _warnings(sightings: list[Sighting]) -> tuple[str, ...]:
+    return tuple(warning for sighting in sightings if sighting.image for warning in sighting.image.warnings)

@@ -54,7 +54,7 @@ DRIVE = {
     **_of(**dict.fromkeys(drive.IO_LIMITS, "int")),
 }
 
-DISKS = {"disks": _list({"id": {"type": "str", "required": True}, **_of(size="str", pool="str"), **DRIVE})}
+DISKS = {"disks": _list({"id": {"type": "str", "required": True}, **_of(volume="str", size="str", pool="str"), **DRIVE})}
 
 EXTRA_DISKS = {
     "extra_disks": _list(

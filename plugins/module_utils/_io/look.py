@@ -9,7 +9,7 @@ from typing import Optional
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.pipeline import RUNNING
+from .._core.plan import RUNNING
 from .._core.report import GuestReport, Look, own_record, report_guest
 from .._core.values import to_plain
 from .connection import Connection, doing, state_of
@@ -73,6 +73,6 @@ def _flag(call) -> Optional[bool]:
 
 def _told(guest: GuestReport) -> dict:
     told = to_plain(guest)
-    for change in told["drift"] or ():
+    for change in (*(told["drift"] or ()), *told["pending"]):
         change.update((key, mask(change[key])) for key in ("before", "after") if change[key])
     return told

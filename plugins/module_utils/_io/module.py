@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.pipeline import Plan
+from .._core.plan import Plan
 from .._core.steps import FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply, undo
@@ -85,7 +85,8 @@ def run(spec: dict, act, connect: bool = True, **rules) -> None:
 
 
 def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
-    for warning in outcome.warnings:
+    told = [f"{plan.subject} {warning}" for plan in outcome.plans for warning in plan.warnings]
+    for warning in dict.fromkeys((*outcome.warnings, *told)):
         module.warn(warning)
     if outcome.missing and not module.check_mode:
         module.exit_json(changed=False, missing=outcome.missing)
@@ -174,7 +175,9 @@ def describe(done: Done) -> dict:
         "actions": [str(step) for step in done.steps],
         # A domain that comes or goes as a whole is in the actions and the diff.
         "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
+        "drift": [_masked(change) for change in plan.drift],
         "restart_required": plan.restart_required,
+        "pending": [_masked(change) for change in plan.pending],
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
         "volumes": [describe_volume(volume) for volume in plan.volumes],

@@ -100,6 +100,11 @@ PLACE = {
     "seed": {"type": "dict", "no_log": True, "options": {name: {"type": "raw", "no_log": True} for name in seed.KEYS}},
 }
 
+KEEP = {
+    "on_drift": {"type": "str", "choices": list(guest.ON_DRIFT), "default": guest.REPAIR},
+    "apply": {"type": "str", "choices": list(guest.APPLY), "default": guest.LIVE},
+}
+
 REMOVE = {"remove": {"type": "str", "choices": list(guest.REMOVALS), "default": "disposable"}}
 
 # What a guest is, in the order of its documentation; how it runs comes after.
@@ -126,6 +131,8 @@ GUEST = {
     **SHAPE,
     "autostart": {"type": "bool"},
     "state": {"type": "str", "choices": list(guest.STATES), "default": "started"},
+    "adopt": {"type": "bool", "default": False},
+    **KEEP,
     "wait": {"type": "dict", "options": WAIT},
     **SHUTDOWN,
     **REMOVE,
@@ -165,6 +172,7 @@ DOMAIN = {
     "autostart": {"type": "bool"},
     "adopt": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": list(guest.STATES), "default": "present"},
+    **KEEP,
     **SHUTDOWN,
 }
 

@@ -14,7 +14,7 @@ from .._core.errors import ImageError, Problem, Problems
 from .._core.guest import NO_POOL
 from .._core.header import HEADER_BYTES
 from .._core.names import plain
-from .._core.pipeline import Plan
+from .._core.plan import Plan
 from .._core.prune import (
     NAMED,
     Candidate,

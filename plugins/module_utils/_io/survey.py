@@ -18,7 +18,8 @@ from .._core.host import Host, parse_capabilities
 from .._core.image import Disk, Image
 from .._core.match import Verdict, choose
 from .._core.offer import depends_on_offer
-from .._core.pipeline import Live, Sighting, keep_machine
+from .._core.pipeline import keep_machine
+from .._core.plan import Live, Sighting
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.seeding import seed_volume
 from .._core.volume import (
@@ -85,7 +86,7 @@ class Survey:
             verdict=verdict,
             networks={} if guest.state == "absent" else self._networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
-            taken={} if live and guest.state != "absent" and not guest.extra_disks else self._taken(),
+            taken={} if record and guest.state != "absent" and not guest.extra_disks else self._taken(),
         )
         return sighting if guest.state == "absent" else self._with_offer(sighting)
 

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 from .._core.errors import ImageError
-from .._core.pipeline import UP
+from .._core.plan import UP
 from .._core.steps import WaitForGuest
 from .connection import Connection, doing, state_of
 from .requirements import libvirt
@@ -27,7 +27,7 @@ def wait_for(step: WaitForGuest, connection: Connection, begun: float) -> list[s
     domain = connection.find_domain(step.name)
     if domain is None:
         raise ImageError("is gone; another tool removed it meanwhile")
-    with _bounded_agent(domain):
+    with bounded_agent(domain):
         while True:
             with doing(f"wait for domain {step.name}"):
                 state = state_of(domain)
@@ -52,7 +52,7 @@ def _missing(step: WaitForGuest, domain, found: list[str]) -> list[str]:
 
 
 @contextmanager
-def _bounded_agent(domain):
+def bounded_agent(domain):
     """Let an agent that hangs, or means ill, hold us up for some seconds only.
 
     By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.

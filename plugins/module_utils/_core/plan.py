@@ -1,0 +1,85 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan is made from, and what it is: a domain as libvirt holds it, all that was seen for a guest, the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .guest import Guest
+from .host import Host
+from .image import Image
+from .match import Verdict
+from .volume import Volume, World
+
+UP = ("running", "blocked")
+RUNNING = ("running", "blocked", "paused", "pmsuspended", "shutdown")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it.
+
+    `active` is the XML that it runs with; `saved`: it has a managed save.
+    """
+
+    name: str
+    xml: str
+    state: str
+    autostart: bool
+    persistent: bool = True
+    active: Optional[str] = None
+    saved: bool = False
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """All that was read of the world for one guest.
+
+    `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it.
+    """
+
+    name: str
+    guest: Guest
+    host: Optional[Host]
+    session: bool
+    live: Optional[Live]
+    world: World
+    image: Optional[Image] = None
+    verdict: Optional[Verdict] = None
+    networks: dict[str, bool] = field(default_factory=dict)
+    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps for one guest in their order, and what they change. No steps: nothing to do."""
+
+    name: str
+    steps: tuple = ()
+    waits: tuple = ()
+    changes: tuple = ()
+    before: str = ""
+    after: str = ""
+    verdict: Optional[Verdict] = None
+    volumes: tuple[Volume, ...] = ()
+    was: str = "absent"
+    state: str = "absent"
+    # What someone else changed: where on_drift says so, it is among the changes.
+    drift: tuple = ()
+    # Where what runs stays other than what is defined, until it is stopped and started.
+    pending: tuple = ()
+    # What its user should hear, each after the guest's name.
+    warnings: tuple[str, ...] = ()
+    # What it is the plan of, where that is no guest.
+    of: Optional[str] = None
+
+    @property
+    def restart_required(self) -> bool:
+        return bool(self.pending)
+
+    @property
+    def subject(self) -> str:
+        return self.of or f"guest {self.name}"

@@ -1,0 +1,131 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan for a domain that is to be there: defined, and in the state that is asked for. One for guests and own XML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from . import definition, xml
+from .drift import find_drift, keep_drift
+from .errors import ImageError
+from .guest import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, Course
+from .live import Running, compare_running
+from .merge import Change
+from .plan import RUNNING, UP, Live, Plan
+from .record import Record, read_record
+from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain, WaitForGuest
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A domain as it is to be defined; `running` is how what runs differs from it.
+
+    `drift` is what someone changed: with on_drift repair it is among the definition's changes, else it stays.
+    """
+
+    definition: definition.Definition
+    drift: tuple[Change, ...] = ()
+    running: Running = Running()
+
+
+def want(
+    tree,
+    live: Optional[Live],
+    record: Record,
+    course: Course,
+    absent: tuple[str, ...] = (),
+    fixed: frozenset = frozenset(),
+) -> Wanted:
+    """Return what is to be defined, from the rendered tree; see compare_running for `absent` and `fixed`."""
+    if live is None:
+        return Wanted(definition.define_new(tree, record))
+    before = read_record(xml.parse(live.xml, "live domain"))
+    found = definition.redefine(tree, live.xml, record, absent)
+    drift: tuple[Change, ...] = ()
+    if before and found.changes:
+        # What someone changed to what is wanted now is as it should be.
+        differing = {change.path for change in found.changes}
+        if course.on_drift != IGNORE:
+            drift = tuple(change for change in find_drift(live.xml, before) or () if change.path in differing)
+        if course.on_drift != REPAIR:
+            tree, absent = keep_drift(tree, live.xml), ()
+            found = definition.redefine(tree, live.xml, record)
+    running = Running()
+    if live.active:
+        running = compare_running(live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
+    return Wanted(found, drift, running)
+
+
+def plan_present(
+    name: str, live: Optional[Live], wanted: Optional[Wanted], course: Course, before: tuple = (), after: tuple = ()
+) -> Plan:
+    """Return the plan; `before` are steps that the definition needs, `after` those that need it.
+
+    `wanted` None: the configuration stays as it is.
+    """
+    found = wanted.definition if wanted else None
+    changes = found.changes if found else ()
+    if course.state == "started" and live and live.saved and changes:
+        raise ImageError(
+            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
+            "start, or drop the saved state with virsh managedsave-remove"
+        )
+    steps = list(before)
+    if found and (changes or not (live and live.persistent)):
+        steps.append(DefineDomain(name, found.xml, new=live is None))
+    steps.extend(after)
+    if course.autostart is not None and course.autostart != bool(live and live.autostart):
+        steps.append(SetAutostart(name, course.autostart))
+    text = found.xml if found and changes else (live.xml if live else "")
+    adopting = live is not None and read_record(xml.parse(live.xml, "live domain")) is None
+    running = wanted.running if wanted else Running()
+    # To be taken over is no reason to be restarted.
+    how = LIVE if adopting and course.apply == RESTART else course.apply
+    more, state, pending = _plan_state(name, live, course, how, running, text)
+    pending = pending if state in RUNNING else ()
+    wait = course.wait
+    waits = (WaitForGuest(name, wait.agent, wait.address, wait.timeout),) if wait.agent or wait.address else ()
+    return Plan(
+        name=name,
+        steps=(*steps, *more),
+        waits=waits if state in UP else (),
+        changes=changes,
+        drift=wanted.drift if wanted else (),
+        before=live.xml if live else "",
+        after=text,
+        was=live.state if live else "absent",
+        state=state,
+        pending=pending,
+        warnings=tuple(_warnings(wanted, course, pending)),
+    )
+
+
+def _warnings(wanted: Optional[Wanted], course: Course, pending: tuple[Change, ...]):
+    if pending:
+        places = ", ".join(change.path for change in pending)
+        yield f"runs on; until it is stopped and started again, it runs with other values of {places}"
+    if wanted and wanted.drift and course.on_drift == REPORT:
+        places = ", ".join(change.path for change in wanted.drift)
+        yield f"was changed by someone else, and is left so (on_drift: {REPORT}): {places}"
+
+
+def _plan_state(
+    name: str, live: Optional[Live], course: Course, how: str, running: Running, text: str
+) -> tuple[tuple, str, tuple[Change, ...]]:
+    """Return the steps to the state that is asked for, that state, and what takes a restart after them."""
+    state = live.state if live else "shutoff"
+    start = StartDomain(name, xml.parse(text, "domain").get("type"))
+    stop = StopDomain(name, course.shutdown.timeout, course.shutdown.force)
+    if course.state == "stopped" and state in RUNNING:
+        return (stop,), "shutoff", ()
+    if state in UP and how == RESTART and running.pending:
+        return (stop, start), "running", ()
+    steps: tuple = ()
+    if course.state == "started" and state not in UP:
+        steps, state = (replace(start, resume=state in ("paused", "pmsuspended")),), "running"
+    if how == NEXT_BOOT or state not in UP:
+        return steps, state, running.differences
+    return (*steps, *running.steps), state, running.pending

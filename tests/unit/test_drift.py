@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drift is told apart from what the playbook changes, and repaired, reported or left."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core.guest import Course
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
+from ansible_collections.virt.image.plugins.module_utils._core.present import plan_present, want
+from ansible_collections.virt.image.tests.unit.support import table
+from ansible_collections.virt.image.tests.unit.test_definition import WANTED, edited, lines, live_of, record
+
+
+def wish(row, on_drift):
+    """Return what is wanted of the row's domain."""
+    wanted = edited(WANTED, row.get("wanted", []))
+    live = Live("web1", live_of(WANTED, row.get("user", [])), "shutoff", False)
+    return live, want(wanted, live, record(wanted), Course("present", on_drift=on_drift), tuple(row.get("absent", [])))
+
+
+def changes(found):
+    return [line for line in lines(found.definition.changes) if not line.startswith("metadata/record/applied")]
+
+
+@pytest.mark.parametrize("row", table("drift.yml"))
+def test_drift(row):
+    found = {on_drift: wish(row, on_drift)[1] for on_drift in ("repair", "report", "ignore")}
+    assert changes(found["repair"]) == row.get("changes", [])
+    assert changes(found["report"]) == changes(found["ignore"]) == row.get("kept", [])
+    assert lines(found["report"].drift) == lines(found["repair"].drift) == row.get("drift", [])
+    assert found["ignore"].drift == ()
+
+
+@pytest.mark.parametrize("row", table("drift.yml"))
+@pytest.mark.parametrize("on_drift", ["repair", "report", "ignore"])
+def test_a_repeat_changes_nothing(row, on_drift):
+    live, found = wish(row, on_drift)
+    again = Live("web1", found.definition.xml if found.definition.changes else live.xml, "shutoff", False)
+    wanted = edited(WANTED, row.get("wanted", []))
+    course = Course("present", on_drift=on_drift)
+    assert lines(want(wanted, again, record(wanted), course, tuple(row.get("absent", []))).definition.changes) == []
+
+
+def test_what_is_left_is_said():
+    live, found = wish({"user": ["vcpu = 3"]}, "report")
+    plan = plan_present("web1", live, found, Course("present", on_drift="report"))
+    assert plan.warnings == ("was changed by someone else, and is left so (on_drift: report): vcpu",)
+    assert plan.steps == ()
