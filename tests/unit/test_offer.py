@@ -129,6 +129,8 @@ def test_secure_boot_needs_a_firmware_that_has_it():
         "secure_boot: libvirt finds no UEFI firmware with secure boot for x86_64 guests of machine pc-q35-7.2; "
         "install it (ovmf, edk2-ovmf)"
     )
+    # Where no firmware can have it, the machine is what is wrong.
+    assert message(refuse_what_is_not_offered, asked, WEB.boots[0], verdict_on(WEB), without) == ""
 
 
 @pytest.mark.parametrize("key", ["emulator", "type", "machine", "arch"])

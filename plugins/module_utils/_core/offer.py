@@ -12,7 +12,7 @@ from .errors import ImageError
 from .guest import Guest
 from .host import Host
 from .image import Boot
-from .machine import X86
+from .machine import has_smm
 from .match import Verdict
 from .peripherals import Tpm
 from .system import wants_efi
@@ -59,7 +59,7 @@ def refuse_what_is_not_offered(guest: Guest, boot: Boot, verdict: Verdict, offer
             f"the guest starts with UEFI, and libvirt finds no UEFI firmware for {verdict.arch} guests of machine "
             f"{verdict.machine}; install it ({EFI_PACKAGES.get(verdict.arch, 'OVMF, edk2')})"
         )
-    if guest.start.secure_boot and verdict.arch in X86 and not offered.secure_boot:
+    if guest.start.secure_boot and has_smm(verdict) and not offered.secure_boot:
         raise ImageError(
             f"secure_boot: libvirt finds no UEFI firmware with secure boot for {verdict.arch} guests of machine "
             f"{verdict.machine}; install it ({EFI_PACKAGES[verdict.arch]})"
