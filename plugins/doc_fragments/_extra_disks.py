@@ -11,7 +11,8 @@ from ansible_collections.virt.image.plugins.plugin_utils.docs import DRIVE, inde
 class ModuleDocFragment:
     """The disks of one guest that are not the image's."""
 
-    DOCUMENTATION = r"""
+    # Annotated, because ansible-test reads what is assigned without it as a constant.
+    DOCUMENTATION: str = r"""
 options:
   extra_disks:
     description:

@@ -22,6 +22,7 @@ from .steps import StopDomain, UndefineDomain
 from .storage import plan_removal, plan_storage
 from .volume import StoragePlan
 
+
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
