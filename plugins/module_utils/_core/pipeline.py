@@ -23,6 +23,7 @@ from .steps import StopDomain, UndefineDomain
 from .storage import plan_removal, plan_storage
 from .volume import StoragePlan
 
+
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
     before = sighting.live.xml if sighting.live else ""
@@ -48,6 +49,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     _check_networks(sighting)
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
+    claims.refuse_taken_extras(sighting.guest, sighting.name, sighting.taken)
     new_record = _record(sighting, storage, desired, record)
     if record:
         claims.refuse_changed_disks(record, storage.volumes)
