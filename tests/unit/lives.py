@@ -106,6 +106,14 @@ class Domain:
         self._call("destroy")
         self.now = "shutoff"
 
+    def create(self):
+        self._call("create")
+        self.now = "running"
+
+    def createWithFlags(self, flags):
+        self._call("paused", flags)
+        self.now = "paused"
+
     def resume(self):
         self._call("resume")
         self.now = "running"

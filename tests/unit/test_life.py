@@ -269,3 +269,55 @@ def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatc
     result = wait(domain, clock, agent=True, tcp=(22,), serial="^boots$")
     assert (result.error, result.addresses) == ("", ("10.0.0.2",))
     assert opened == [("10.0.0.2", 22)] * 6
+
+
+def begin(domain, clock, monkeypatch, **step):
+    """Start a domain, and return what was noted of it."""
+    for name in ("console_log", "qemu_log"):
+        monkeypatch.setattr(life, name, lambda *_arguments: None)
+    monkeypatch.setattr(life, "Console", lambda *_arguments: domain.calls.append("listen") or "console")
+    link = connection(domain, clock)
+    life.start(steps.StartDomain("web", step.pop("virt_type", "qemu"), **step), link)
+    return link.started.get("web")
+
+
+@pytest.mark.parametrize(
+    "asked, refuses, calls",
+    [
+        ({"settle": 0}, (), ["create"]),
+        ({"settle": 1}, (), ["create", "listen"]),
+        # Not a word is missed.
+        ({"settle": 1, "listen": True}, (), [("paused", 1), "listen", "resume"]),
+        ({"settle": 0, "listen": True}, (), [("paused", 1), "listen", "resume"]),
+        # A driver that cannot start domains so.
+        ({"settle": 1, "listen": True}, ("paused",), [("paused", 1), "create", "listen"]),
+        ({"settle": 1, "listen": True, "resume": True}, (), ["resume", "listen"]),
+    ],
+)
+def test_a_start(clock, monkeypatch, asked, refuses, calls):
+    domain = Domain("paused" if asked.get("resume") else "shutoff", refuses=refuses)
+    noted = begin(domain, clock, monkeypatch, **asked)
+    assert domain.calls == calls
+    assert (noted is not None) == (len(calls) > 1)
+
+
+@pytest.mark.parametrize(
+    "virt_type, said, told",
+    [
+        ("qemu", "no such file", "cannot start domain web: no such file"),
+        (
+            "kvm",
+            "no such file",
+            "cannot start domain web: no such file; if this host's KVM cannot run guests, virt_type: qemu emulates them",
+        ),
+        (
+            "kvm",
+            "closed the monitor: error: failed to set MSR 0x10a to 0x69\nqemu: Assertion",
+            "cannot start domain web: this host's KVM does not run it (failed to set MSR 0x10a); virt_type: qemu emulates it",
+        ),
+    ],
+)
+def test_a_start_that_fails(clock, monkeypatch, virt_type, said, told):
+    domain = Domain("shutoff")
+    domain.create = failing(1, said)
+    assert message(begin, domain, clock, monkeypatch, virt_type=virt_type, settle=1) == told

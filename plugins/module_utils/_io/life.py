@@ -52,29 +52,30 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
     with doing(f"read domain {step.name}"):
         console = console_log(step.name, domain.XMLDesc(), connection)
     log, moment = qemu_log(step.name, connection), time.monotonic()
-    if step.listen and not console and not step.resume:
-        # Paused at first, so that nothing is missed of what it says.
-        _run(step, domain, libvirt.VIR_DOMAIN_START_PAUSED)
+    # Paused at first, so that nothing is missed of what it says.
+    if _run(step, domain, paused=step.listen and not console and not step.resume):
         console, moment = Console(step.name, connection), time.monotonic()
         with doing(f"start domain {step.name}"):
             domain.resume()
-    else:
-        _run(step, domain)
     with doing(f"start domain {step.name}"):
         started = Started(moment, domain.ID(), step.virt_type, log, console or Console(step.name, connection))
     connection.started[step.name] = started
 
 
-def _run(step: steps.StartDomain, domain, flags: int = 0) -> None:
+def _run(step: steps.StartDomain, domain, paused: bool = False) -> bool:
+    """Let a domain run; return whether it is paused, if it was to be: not every driver starts domains so."""
     what = f"{'resume' if step.resume else 'start'} domain {step.name}"
     try:
         with doing(what):
+            if paused and _start_paused(domain):
+                return True
             if not step.resume:
-                domain.createWithFlags(flags) if flags else domain.create()
+                domain.create()
             elif state_of(domain) == "pmsuspended":
                 domain.pMWakeup()
             else:
                 domain.resume()
+        return False
     except ImageError as error:
         if step.virt_type != "kvm":
             raise
@@ -83,6 +84,20 @@ def _run(step: steps.StartDomain, domain, flags: int = 0) -> None:
         if blame:
             raise ImageError(f"cannot {what}: {blame}") from None
         raise ImageError(f"{error}; if this host's KVM cannot run guests, virt_type: qemu emulates them") from None
+
+
+def _start_paused(domain) -> bool:
+    try:
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    except libvirt.libvirtError as error:
+        if not _is_refusal(error):
+            raise
+        return False
+    return True
+
+
+def _is_refusal(error) -> bool:
+    return error.get_error_code() in [getattr(libvirt, name) for name in REFUSALS]
 
 
 def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopDomain]:
@@ -209,7 +224,7 @@ def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
                 domain.undefineFlags(flags)
                 return
             except libvirt.libvirtError as error:
-                if error.get_error_code() not in [getattr(libvirt, name) for name in REFUSALS]:
+                if not _is_refusal(error):
                     raise
         # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
         if domain.hasManagedSaveImage():

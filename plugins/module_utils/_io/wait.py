@@ -100,7 +100,9 @@ class Vigil:
             return trouble_of(state, reason_of(self._domain, state), self._end(now))
         if self._settled:
             return None
-        if self._domain.ID() != started.id:
+        # A domain object keeps the id that it was looked up with.
+        now_there = self._connection.find_domain(self.name)
+        if now_there is not None and now_there.ID() != started.id:
             return Trouble("was stopped and started again by someone else")
         for one in self._happenings(started.moment + self._wait.settle):
             if one.kind in RESETS:

@@ -49,7 +49,8 @@ CALLS = (
     *((libvirt.virStream, name, None, "send") for name in ("send", "sendHole")),
     *((libvirt.virStream, name, None, None) for name in ("finish", "abort")),
     (libvirt.virConnect, "defineXMLFlags", None, None),
-    *((libvirt.virDomain, name, None, None) for name in ("create", "setAutostart", "undefineFlags", "shutdown")),
+    *((libvirt.virDomain, name, None, None) for name in ("create", "setAutostart", "undefineFlags", "shutdownFlags")),
+    *((libvirt.virDomain, name, None, None) for name in ("createWithFlags", "resume", "shutdown")),
     *((libvirt.virDomain, name, None, None) for name in ("destroy", "blockPull", "blockResize")),
 )
 
