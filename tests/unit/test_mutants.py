@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import definition, xml
 from ansible_collections.virt.image.plugins.module_utils._core.record import set_record
+from ansible_collections.virt.image.plugins.module_utils._core.sameness import is_size, size
 from ansible_collections.virt.image.tests.unit.pairs import changes, other_value, places, put, record, value_of
 from ansible_collections.virt.image.tests.unit.support import HERE
 
@@ -25,8 +26,10 @@ SETTLED = {
 
 
 def said(tree):
-    """Return how often each place says what it says."""
-    return Counter((path, value_of(node, key)) for node, key, path in places(tree))
+    """Return how often each place says what it says; a size in bytes."""
+    sized = {path: size(node, key) for node, key, path in places(tree) if key and is_size(node, key)}
+    told = [(path, sized.get(path, value_of(node, key))) for node, key, path in places(tree)]
+    return Counter(one for one in told if one[0].rpartition("/")[0] + "/@size" not in sized or not one[0].endswith("/@unit"))
 
 
 def mended(wanted, live):

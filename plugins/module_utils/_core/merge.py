@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Optional
@@ -23,6 +24,7 @@ IDENTITIES = {
     "channel": ("target", ("type", "name")),
     "graphics": (".", ("type",)),
     "filesystem": ("target", ("dir",)),
+    "hostdev": ("source/address", ("domain", "bus", "slot", "function", "device", "uuid")),
     "input": (".", ("type", "bus")),
     "timer": (".", ("name",)),
     "feature": (".", ("name",)),
@@ -43,6 +45,7 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
     ("type", "machine"),
     ("type", "arch"),
 }
+HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
 
@@ -207,7 +210,12 @@ def _identity(node) -> tuple:
         # Of SPICE.
         place, keys = ".", ("name",)
     holder = node if place == "." else node.find(place)
-    return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
+    return tuple("" if holder is None else _plain(holder.get(key) or "") for key in keys)
+
+
+def _plain(value: str) -> str:
+    """Return a part of an identity as it can be compared: libvirt writes some numbers in hex."""
+    return str(int(value, 16)) if HEX.fullmatch(value) else value.lower()
 
 
 def differences(before, after, path: str):
