@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.image.plugins.doc_fragments import _extra_disks, _hardware, _place, _shape
+from ansible_collections.virt.image.plugins.plugin_utils.docs import of_guests
+
 
 class ModuleDocFragment:
     """The list of guests, each with all that is asked of it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, because ansible-test reads what is assigned without it as a constant.
+    DOCUMENTATION: str = (
+        r"""
 options:
   guests:
     description:
@@ -118,44 +123,7 @@ options:
         description:
           - The memory with its unit, such as V(512 MiB). By default the descriptor's.
         type: str
-      networks:
-        description:
-          - The interfaces in their order.
-          - By default as many as the descriptor has, on the network V(default), or of type V(user) where the daemon is a
-            user's own.
-        type: list
-        elements: dict
-        suboptions:
-          type:
-            description:
-              - What the interface is connected to, in libvirt's terms.
-            type: str
-            choices: [user, network, bridge, ethernet, mcast, server, client]
-            default: network
-          source:
-            description:
-              - The name of the network or bridge, or the address for V(mcast), V(server) and V(client).
-            type: str
-          mac:
-            description:
-              - The MAC address. By default derived from host, guest and position, and kept from then on.
-            type: str
-          model:
-            description:
-              - The device that the guest sees. By default V(virtio) under QEMU and KVM.
-            type: str
-          target:
-            description:
-              - The name of the host's device.
-            type: str
-          script:
-            description:
-              - The script that connects the host's device.
-            type: str
-          port:
-            description:
-              - The port for V(mcast), V(server) and V(client).
-            type: int
+{networks}
       graphics:
         description:
           - How the guest's screen is shown.
@@ -175,71 +143,10 @@ options:
             description:
               - The TCP port. By default libvirt chooses one at each start.
             type: int
+{hardware}
 
-      pool:
-        description:
-          - The storage pool for the guest's volumes. It is active, and its volumes are files (type V(dir), V(fs) or V(netfs))
-            or block devices (type V(logical) or V(zfs), with O(guests[].clone=full)).
-          - V(none) is no pool; the volumes are plain files in O(guests[].folder).
-        type: str
-        default: default
-      folder:
-        description:
-          - The absolute path of the folder for the volumes of O(guests[].pool=none).
-        type: path
-      clone:
-        description:
-          - How a system disk is made from the image's.
-          - V(linked) is an overlay on the shared base volume, made in no time.
-          - V(full) is a copy that needs no other file.
-        type: str
-        choices: [linked, full]
-        default: linked
-      disks:
-        description:
-          - What differs from the descriptor for single disks.
-        type: list
-        elements: dict
-        suboptions:
-          id:
-            description:
-              - The disk's id in the descriptor.
-            type: str
-            required: true
-          volume:
-            description:
-              - The name of the disk's volume in its pool, for a guest that is made or adopted. By default made of the guest's
-                name and the id.
-            type: str
-          size:
-            description:
-              - The disk's size with its unit, such as V(10 GiB).
-              - A disk that exists grows to it, also while its guest runs. It is never made smaller.
-            type: str
-          pool:
-            description:
-              - Another pool for this disk.
-            type: str
-      seed:
-        description:
-          - What cloud-init in the guest finds at its first start, on a CD-ROM of the kind NoCloud.
-          - Changed content makes another seed; the guest has it when it is started again. cloud-init does again what it
-            does once for each instance when C(instance-id) changes too.
-          - The texts are not shown. They are in a file that others on the host cannot read.
-        type: dict
-        suboptions:
-          user_data:
-            description:
-              - The user data as text, such as a C(#cloud-config) or a script. A secret in it is better hashed, as C(passwd) wants it.
-            type: raw
-          meta_data:
-            description:
-              - The meta data as text, in YAML. By default the guest's name is its instance id and host name.
-            type: raw
-          network_config:
-            description:
-              - The network configuration as text, in YAML.
-            type: raw
+{place}
+{extra_disks}
       unlisted_features:
         description:
           - What becomes of a feature (C(pae), C(acpi), C(apic)) that the descriptor does not name and the host can switch.
@@ -358,3 +265,9 @@ options:
         choices: [none, disposable, all]
         default: disposable
 """
+        # Written once, with the options of the modules for one guest.
+        .replace("{networks}", of_guests(_shape.ModuleDocFragment, "networks"))
+        .replace("{hardware}", of_guests(_hardware.ModuleDocFragment))
+        .replace("{place}", of_guests(_place.ModuleDocFragment))
+        .replace("{extra_disks}", of_guests(_extra_disks.ModuleDocFragment))
+    )

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.image.plugins.plugin_utils.docs import DRIVE, indented
+
 
 class ModuleDocFragment:
     """The options that say where a guest's volumes are, and how they are made."""
 
-    DOCUMENTATION = r"""
+    # Annotated, because ansible-test reads what is assigned without it as a constant.
+    DOCUMENTATION: str = r"""
 options:
   pool:
     description:
@@ -55,6 +58,7 @@ options:
         description:
           - Another pool for this disk.
         type: str
+{drive}
   seed:
     description:
       - What cloud-init in the guest finds at its first start, on a CD-ROM of the kind NoCloud.
@@ -75,4 +79,4 @@ options:
         description:
           - The network configuration as text, in YAML.
         type: raw
-"""
+""".replace("{drive}", indented(DRIVE, 6))

@@ -48,11 +48,12 @@ options:
         description:
           - What the interface is connected to, in libvirt's terms.
         type: str
-        choices: [user, network, bridge, ethernet, mcast, server, client]
+        choices: [user, network, bridge, ethernet, mcast, server, client, udp, direct]
         default: network
       source:
         description:
-          - The name of the network or bridge, or the address for V(mcast), V(server) and V(client).
+          - The name of the network or bridge, for V(direct) the host's device, or the address for V(mcast), V(server),
+            V(client) and V(udp).
         type: str
       mac:
         description:
@@ -68,12 +69,97 @@ options:
         type: str
       script:
         description:
-          - The script that connects the host's device.
+          - The script that connects the host's device, for V(ethernet), and under Xen for V(bridge).
         type: str
       port:
         description:
-          - The port for V(mcast), V(server) and V(client).
+          - The port for V(mcast), V(server), V(client) and V(udp).
         type: int
+      local_address:
+        description:
+          - The address of this side, for V(udp).
+        type: str
+      local_port:
+        description:
+          - The port of this side, for V(udp).
+        type: int
+      mode:
+        description:
+          - How V(direct) uses the host's device. By default libvirt's, V(vepa).
+        type: str
+        choices: [vepa, bridge, private, passthrough]
+      ip:
+        description:
+          - The address that the guest gets, with its prefix if need be, such as V(192.0.2.7/24).
+          - It is for V(user), and under Xen for V(network), V(bridge) and V(ethernet).
+        type: str
+      portgroup:
+        description:
+          - The port group of the V(network).
+        type: str
+      virtualport:
+        description:
+          - How a switch knows the interface.
+        type: dict
+        suboptions:
+          type:
+            description:
+              - The kind of switch. The first two are for V(network) and V(bridge), the others for V(network) and V(direct).
+            type: str
+            choices: [openvswitch, midonet, 802.1Qbg, 802.1Qbh]
+            required: true
+          interfaceid:
+            description:
+              - The UUID of the interface, for V(openvswitch) and V(midonet). For V(openvswitch) libvirt makes one.
+            type: str
+          profileid:
+            description:
+              - The name of the profile, for V(openvswitch) and V(802.1Qbh).
+            type: str
+          instanceid:
+            description:
+              - The UUID of the instance, for V(802.1Qbg).
+            type: str
+          managerid:
+            description:
+              - The number of the manager, for V(802.1Qbg).
+            type: str
+          typeid:
+            description:
+              - The number of the type, for V(802.1Qbg).
+            type: str
+          typeidversion:
+            description:
+              - The version of the type, for V(802.1Qbg).
+            type: str
+      vlan:
+        description:
+          - The VLAN of the interface, where the network or switch can have one.
+        type: dict
+        suboptions:
+          tags:
+            description:
+              - The tags. Several make a trunk.
+            type: list
+            elements: int
+            required: true
+          trunk:
+            description:
+              - Whether one tag is a trunk too.
+            type: bool
+      mtu:
+        description:
+          - The largest packet, for V(network), V(bridge) and V(ethernet).
+        type: int
+      queues:
+        description:
+          - The number of queues of the model V(virtio), where the host has a device for the interface.
+        type: int
+      link:
+        description:
+          - Whether the guest sees a cable.
+        type: str
+        choices: [up, down]
   graphics:
     description:
       - How the guest's screen is shown.

@@ -19,8 +19,10 @@ author:
 extends_documentation_fragment:
   - virt.image._attributes.info
   - virt.image._connection
+  - virt.image._extra_disks
   - virt.image._fetch
   - virt.image._files
+  - virt.image._hardware
   - virt.image._match
   - virt.image._place
   - virt.image._shape

@@ -7,6 +7,7 @@ VIRT_IMAGE_GOLDEN=write makes the files anew; look at each difference before you
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -16,7 +17,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.virt.image.plugins.filter.image import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core import xml
-from ansible_collections.virt.image.tests.unit.support import HERE, table, text
+from ansible_collections.virt.image.tests.unit.support import HERE, ROOT, table, text
 
 FILTERS = FilterModule().filters()
 CASES = sorted(path.name for path in (HERE / "cases").iterdir())
@@ -59,6 +60,20 @@ def test_what_cannot_be_rendered(row):
     with pytest.raises(AnsibleFilterError) as caught:
         render(row["case"], guest=row["guest"], **({"host": row["host"]} if "host" in row else {}))
     assert str(caught.value) == f"virt.image.to_domain_xml: {row['error']}"
+
+
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "guests.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str.strip)
+def test_examples_of_the_page_on_guests_are_rendered(example):
+    options = yaml.safe_load(example)
+    made = render("xen-kernel" if "xenbr0" in example else "linux-kvm", guest=options)
+    assert xml.parse(made, "made").findtext("name") == options["name"]
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) > 6
 
 
 def derived(case, **more):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.virt.image.plugins.filter.image import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core import xml
-from ansible_collections.virt.image.plugins.module_utils._core.guest import Guest, parse_guest
+from ansible_collections.virt.image.plugins.module_utils._core.guest import OPTIONS, Guest, parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.tests.unit.support import HERE, WORDS, host, text, value_or_words
 
@@ -22,7 +22,7 @@ PLAIN = st.recursive(
     ),
     max_leaves=6,
 )
-KEYS = [*parse_guest({"image": "i"}).__dataclass_fields__, "memory"]
+KEYS = list(OPTIONS)
 
 
 @given(st.one_of(st.dictionaries(st.one_of(st.sampled_from(KEYS), WORDS), PLAIN, max_size=8), PLAIN))

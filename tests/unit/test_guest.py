@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core.guest import (
-    DiskOption,
-    Graphics,
-    Network,
-    Shutdown,
-    Wait,
-    parse_guest,
-)
+from ansible_collections.virt.image.plugins.module_utils._core.drive import DiskOption
+from ansible_collections.virt.image.plugins.module_utils._core.guest import Shutdown, Wait, parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish
+from ansible_collections.virt.image.plugins.module_utils._core.network import Network
+from ansible_collections.virt.image.plugins.module_utils._core.screen import Graphics
+from ansible_collections.virt.image.plugins.module_utils._core.system import Start
 from ansible_collections.virt.image.tests.unit.support import message, table
 
 MAC = "52:54:00:12:34:56"
@@ -31,7 +28,7 @@ def parse(**options):
         ("boot", None),
         ("virt_type", None),
         ("machine", None),
-        ("firmware", "auto"),
+        ("start", Start("auto", None, (), "utc", "destroy", "restart", "destroy")),
         ("vcpus", None),
         ("memory_kib", None),
         ("networks", None),

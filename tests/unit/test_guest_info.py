@@ -267,9 +267,9 @@ def test_passwords_are_not_told():
     # An odd driver may show them, and a broken record have them.
     tree = xml.parse(LIVE.replace("<vcpu placement='static'>4<", "<vcpu>2<"), "live")
     applied = tree.find("metadata/{*}record/{*}applied")
-    applied.text = applied.text.replace("<graphics ", '<sound passwd="s3cret"/><graphics passwd="s3cret" port="1" ')
+    applied.text = applied.text.replace("<graphics ", '<sound passwd="s3cret"/><graphics passwd="s3cret" keymap="de" ')
     tree.find("devices/graphics").set("passwd", "s3cret")
     (guest,) = info(domain("a", xml.etree.tostring(tree, encoding="unicode")))[0]
     paths = sorted(change["path"] for change in guest["drift"])
-    assert paths == ["devices/graphics[vnc]/@port", "devices/sound", "vcpu"]
+    assert paths == ["devices/graphics[vnc]/@keymap", "devices/sound", "vcpu"]
     assert "s3cret" not in repr(guest)

@@ -7,6 +7,7 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
+from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.living import (
     lasting,
     plan_fallback,
@@ -26,6 +27,7 @@ AGAIN = steps.DefineDomain("web", "<new/>", new=False)
 ON, OFF = steps.SetAutostart("web", True), steps.SetAutostart("web", False)
 START = steps.StartDomain("web", "qemu", settle=1)
 STOP = steps.StopDomain("web", 60, False)
+DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
 GONE = steps.DeleteVolume(POOL, "web-old.iso")
 
 
@@ -55,6 +57,8 @@ def words(found):
         # With its former definition it ran.
         ([AGAIN, STOP], START, "running", ["restore the definition of domain web", "start domain web"], [STOP]),
         ([STOP], START, "running", [], [STOP]),
+        # What it runs with could not be changed: the next run tries again.
+        ([AGAIN], DETACH, "running", ["restore the definition of domain web"], []),
         # It runs on with what it has; the configuration is for the next start.
         ([AGAIN], STOP, "running", [], [AGAIN]),
         ([AGAIN], MADE, "running", [], [AGAIN]),

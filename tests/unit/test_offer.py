@@ -40,6 +40,10 @@ def verdict_on(asked, name="qemu"):
         (WEB, "qemu", {"graphics": {"type": "none"}}, False),
         (WEB, "qemu", {"firmware": "efi"}, True),
         (WEB, "qemu", {"graphics": {"type": "spice"}}, True),
+        (WEB, "qemu", {"tpm": {}}, True),
+        (WEB, "qemu", {"video": {"model": "qxl"}}, True),
+        (WEB, "qemu", {"filesystems": [{"source": "/srv", "target": "srv"}]}, True),
+        (WEB, "qemu", {"machine": "q35", "secure_boot": True}, True),
         (ARM, "aarch64", {}, True),
         (ARM, "aarch64", {"firmware": "bios"}, False),
         (KERNEL, "aarch64", {}, False),
@@ -75,6 +79,58 @@ def test_what_is_not_offered(options, without, told):
     verdict = verdict_on(WEB)
     assert message(refuse_what_is_not_offered, guest(**options), WEB.boots[0], verdict, offered) == told
     assert message(refuse_what_is_not_offered, guest(**options), WEB.boots[0], verdict, None) == ""
+
+
+@pytest.mark.parametrize(
+    "options, devices, told",
+    [
+        ({"tpm": {}}, {"tpm": {"backendModel": ("emulator",), "model": ("tpm-crb",)}}, ""),
+        # Libvirt before 8.0 told nothing of TPMs.
+        ({"tpm": {}}, {}, ""),
+        (
+            {"tpm": {}},
+            {"tpm": {"backendModel": ("passthrough",)}},
+            "tpm: libvirt finds no TPM of type emulator for /usr/bin/qemu-system-x86_64; install swtpm and swtpm-tools",
+        ),
+        (
+            {"tpm": {"type": "passthrough"}},
+            {"tpm": {"backendModel": ("emulator",)}},
+            "tpm: libvirt finds no TPM of type passthrough for /usr/bin/qemu-system-x86_64; it has emulator",
+        ),
+        (
+            {"tpm": {"model": "tpm-spapr"}},
+            {"tpm": {"backendModel": ("emulator",), "model": ("tpm-tis", "tpm-crb")}},
+            "tpm.model: tpm-spapr is not offered by /usr/bin/qemu-system-x86_64; it has tpm-tis, tpm-crb",
+        ),
+        ({"video": {"model": "none"}}, {"video": {"modelType": ("vga",)}}, ""),
+        (
+            {"video": {"model": "qxl"}},
+            {"video": {"modelType": ("vga", "virtio")}},
+            "video.model: qxl is not offered by /usr/bin/qemu-system-x86_64; it has vga, virtio",
+        ),
+        (
+            {"filesystems": [{"source": "/srv", "target": "srv"}]},
+            {"filesystem": {"driverType": ("path",)}},
+            "filesystems: driver virtiofs is not offered by /usr/bin/qemu-system-x86_64; it has path",
+        ),
+    ],
+    ids=str,
+)
+def test_devices_that_are_not_offered(options, devices, told):
+    offered = replace(parse_domain_capabilities(OFFER), devices=devices)
+    assert message(refuse_what_is_not_offered, guest(**options), WEB.boots[0], verdict_on(WEB), offered) == told
+
+
+def test_secure_boot_needs_a_firmware_that_has_it():
+    asked, verdict = guest(machine="q35", secure_boot=True), replace(verdict_on(WEB), machine="pc-q35-7.2")
+    without = parse_domain_capabilities(OFFER)
+    assert message(refuse_what_is_not_offered, asked, WEB.boots[0], verdict, replace(without, secure_boot=True)) == ""
+    assert message(refuse_what_is_not_offered, asked, WEB.boots[0], verdict, without) == (
+        "secure_boot: libvirt finds no UEFI firmware with secure boot for x86_64 guests of machine pc-q35-7.2; "
+        "install it (ovmf, edk2-ovmf)"
+    )
+    # Where no firmware can have it, the machine is what is wrong.
+    assert message(refuse_what_is_not_offered, asked, WEB.boots[0], verdict_on(WEB), without) == ""
 
 
 @pytest.mark.parametrize("key", ["emulator", "type", "machine", "arch"])

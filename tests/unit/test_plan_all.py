@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import Problem, Problems
@@ -19,12 +21,35 @@ def mac(address):
     return {"networks": [{"type": "user", "mac": address}]}
 
 
+def extra(**options):
+    return {"extra_disks": [{"source": "/srv/x.raw", **options}]}
+
+
+def taken(seen, *names):
+    """Return what is seen where domains of these names have the extra disk."""
+    return replace(seen, taken={"/srv/x.raw": names})
+
+
 @pytest.mark.parametrize(
     "sightings, told",
     [
         ([sighting("a"), sighting("a"), sighting("b")], ["guest a is there 2 times; a name is one guest"]),
         ([sighting("a", **mac(MAC)), sighting("b", **mac(MAC.upper()))], [f"guests a and b both have MAC {MAC}"]),
         ([sighting("a-b"), sighting("a", root="b-root")], ["guests a-b and a both have disk /pool/a-b-root.qcow2"]),
+        ([sighting("a", **extra()), sighting("b", **extra())], ["guests a and b both have disk /srv/x.raw"]),
+        ([sighting("a", **extra(shareable=True)), sighting("b", **extra(shareable=True))], []),
+        ([sighting("a", **extra(readonly=True)), sighting("b", **extra(device="cdrom"))], []),
+        ([taken(sighting("a", **extra()), "a")], []),
+        ([taken(sighting("a", **extra(shareable=True)), "old")], []),
+        ([taken(sighting("a", **extra(readonly=True)), "old")], []),
+        (
+            [taken(sighting("a", **extra()), "old")],
+            ["guest a: /srv/x.raw is a disk of domain old too, or below one; two guests do not share what they write"],
+        ),
+        (
+            [taken(sighting("a", live=made("a"), files=files_of("a"), **extra()), "old")],
+            ["guest a: /srv/x.raw is a disk of domain old too, or below one; two guests do not share what they write"],
+        ),
         (
             [sighting("a", found_networks={}), sighting("b", disks=[{"id": "x"}])],
             [
@@ -48,6 +73,14 @@ def mac(address):
         "names",
         "MACs",
         "disks",
+        "extra disk of two",
+        "extra disk made to be shared",
+        "extra disk that is read",
+        "own extra disk",
+        "another's extra disk that is made to be shared",
+        "another's extra disk that is read",
+        "another's extra disk",
+        "another's extra disk for a guest that exists",
         "two mistakes",
         "overflow",
         "shared base",

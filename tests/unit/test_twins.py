@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 
 import pytest
@@ -23,7 +24,7 @@ SPECS = {
     "match_info": specs.MATCH_INFO,
     "storage": specs.STORAGE,
 }
-SHARED = ("_files", "_trust", "_shape", "_match", "_place", "_keep", "_wait", "_shutdown")
+SHARED = ("_files", "_trust", "_shape", "_match", "_hardware", "_place", "_extra_disks", "_keep", "_wait", "_shutdown")
 
 
 def constant(path, name):
@@ -37,7 +38,9 @@ def constant(path, name):
 def fragment(name):
     """Return a doc fragment, named as in virt.image._attributes or virt.image._attributes.info."""
     _virt, _image, file, *part = name.split(".")
-    return constant(PLUGINS / "doc_fragments" / f"{file}.py", (part or ["documentation"])[0].upper())
+    # Imported, because some of them are put together.
+    module = importlib.import_module(f"ansible_collections.virt.image.plugins.doc_fragments.{file}")
+    return yaml.safe_load(getattr(module.ModuleDocFragment, (part or ["documentation"])[0].upper()))
 
 
 def documented(module):

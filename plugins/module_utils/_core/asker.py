@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Optional
 
 from .errors import ImageError, Problem, Problems
-from .names import name_mistake
+from .names import name_mistake, text_mistake
 from .units import KIB, parse_size
+
+# libvirt's own pattern (basictypes.rng).
+CPUSET = re.compile(r"([0-9]+(-[0-9]+)?|\^[0-9]+)(,([0-9]+(-[0-9]+)?|\^[0-9]+))*")
+
+# More than libvirt's largest bitmap of CPUs (VIR_DOMAIN_CPUMASK_LEN, src/conf/domain_conf.h) has no host.
+LAST_CPU = 16383
 
 
 class Asker:
@@ -33,6 +40,64 @@ class Asker:
             self.wrong(f"{key} must be text, is {value!r:.80}")
         return str(value)
 
+    def line(self, key: str) -> Optional[str]:
+        """Return a text that is one line of what can be printed."""
+        value = self.text(key)
+        mistake = text_mistake(value) if value else None
+        if mistake:
+            self.wrong(f"{key} {mistake}")
+            return None
+        return value
+
+    def word(self, key: str, pattern, like: str) -> Optional[str]:
+        """Return a text that a pattern describes; `like` is an example, for the message."""
+        value = self.text(key)
+        if value is not None and not (isinstance(value, str) and re.fullmatch(pattern, value)):
+            self.wrong(f"{key}: {value!r:.80} is none; one is {like}")
+            return None
+        return value
+
+    def path(self, key: str) -> Optional[str]:
+        """Return an absolute path."""
+        value = self.line(key)
+        if value and not value.startswith("/"):
+            self.wrong(f"{key}: {value} is no absolute path")
+            return None
+        return value
+
+    def cpuset(self, key: str) -> Optional[str]:
+        """Return a set of the host's CPUs, as libvirt writes it."""
+        return self._cpuset(self.plain.get(key), key)
+
+    def _cpuset(self, value, what: str) -> Optional[str]:
+        if value is None:
+            return None
+        value = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(value, str) or not CPUSET.fullmatch(value):
+            self.wrong(f"{what}: {value!r:.80} is no set of CPUs; one is 0-3,^2,8")
+            return None
+        cpus = _cpus(value)
+        if not cpus:
+            self.wrong(f"{what}: {value!r:.80} is an empty set of CPUs, or one beyond {LAST_CPU}")
+            return None
+        return cpus
+
+    def pins(self, key: str) -> dict[int, str]:
+        """Return a dictionary from numbers to sets of the host's CPUs."""
+        value = self.plain.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.wrong(f"{key} must be a dictionary from numbers to sets of CPUs, is {value!r:.80}")
+            return {}
+        pins = {}
+        for number, cpus in value.items():
+            if not re.fullmatch("[0-9]{1,5}", str(number)):
+                self.wrong(f"{key}: {number!r:.80} is no number")
+                continue
+            pins[int(number)] = self._cpuset(cpus, f"{key}[{number}]") or ""
+        return pins
+
     def name(self) -> Optional[str]:
         name = self.plain.get("name")
         # YAML reads a name of digits as a number.
@@ -46,13 +111,35 @@ class Asker:
         value = self.plain.get(key)
         if value is None:
             return default or values[0]
-        if value is False and "off" in values:
-            # YAML 1.1 reads off as false.
-            value = "off"
+        if isinstance(value, bool) and "off" in values:
+            # YAML 1.1 reads on and off as true and false.
+            value = "on" if value else "off"
+        # And 2.0 as a number.
+        value = str(value) if isinstance(value, float) else value
         if value not in values:
             self.wrong(f"{key}: {value!r:.80} is unknown; it is one of {', '.join(values)}")
             return values[0]
         return str(value)
+
+    def choice(self, key: str, values: tuple) -> Optional[str]:
+        """Return one of the values, or None where nothing is said."""
+        return None if self.plain.get(key) is None else self.one_of(key, values)
+
+    def several(self, key: str, values: tuple) -> tuple[str, ...]:
+        """Return a list of some of the values, each once."""
+        value = self.plain.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, (list, tuple)):
+            self.wrong(f"{key} must be a list, is {value!r:.80}")
+            return ()
+        for item in value:
+            if item not in values:
+                self.wrong(f"{key}: {item!r:.80} is unknown; they are {', '.join(values)}")
+            elif list(value).count(item) > 1:
+                self.wrong(f"{key} has {item} twice")
+                break
+        return tuple(str(item) for item in value)
 
     def number(self, key: str, least: int, most: int) -> Optional[int]:
         value = self.plain.get(key)
@@ -65,6 +152,15 @@ class Asker:
             self.wrong(f"{key}: {value!r:.80} must be a whole number from {least} to {most}")
             return None
         return value
+
+    def numbers(self, key: str, least: int, most: int) -> tuple[int, ...]:
+        """Return a list of whole numbers."""
+        value = self.plain.get(key)
+        if value is not None and not isinstance(value, (list, tuple)):
+            self.wrong(f"{key} must be a list, is {value!r:.80}")
+        items = value if isinstance(value, (list, tuple)) else ()
+        found = [Asker({key: item}, self.where, self.problems).number(key, least, most) for item in items]
+        return tuple(number for number in found if number is not None)
 
     def flag(self, key: str) -> Optional[bool]:
         value = self.plain.get(key)
@@ -88,6 +184,10 @@ class Asker:
     def part(self, key: str, parse):
         value = self.plain.get(key)
         return parse(Asker({} if value is None else value, f"{self.where}.{key}", self.problems))
+
+    def optional(self, key: str, parse):
+        """Return what a dictionary is parsed to, or None where there is none."""
+        return None if self.plain.get(key) is None else self.part(key, parse)
 
     def each(self, key: str, parse) -> Optional[tuple]:
         value = self.plain.get(key)
@@ -115,3 +215,17 @@ class Asker:
             self.wrong(f"{key} must be a dictionary of texts, is {value!r:.80}")
             return []
         return [(str(name), str(text)) for name, text in value.items()]
+
+
+def _cpus(text: str) -> str:
+    """Return a set of CPUs as libvirt writes it, in ranges and in order; empty for one that it would not take."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        ends = [int(end) for end in part.lstrip("^").split("-")]
+        if ends[-1] > LAST_CPU or ends[0] > ends[-1]:
+            return ""
+        cpus = set(range(ends[0], ends[-1] + 1))
+        chosen = chosen - cpus if part.startswith("^") else chosen | cpus
+    firsts = [cpu for cpu in sorted(chosen) if cpu - 1 not in chosen]
+    lasts = [cpu for cpu in sorted(chosen) if cpu + 1 not in chosen]
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in zip(firsts, lasts))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from . import xml
+from . import claims, xml
 from .errors import ImageError, Problem, Problems
 from .pipeline import plan_guest
 from .plan import Plan, Sighting
@@ -66,7 +66,8 @@ def _claims(plan: Plan) -> list[tuple]:
         tree = xml.parse(plan.after, "domain")
         macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
         found += [("MAC", mac) for mac in sorted(macs)]
-    return found
+        found += [("disk", path) for path in sorted(claims.written_disks(tree))]
+    return list(dict.fromkeys(found))
 
 
 def refuse_overflow(sightings: list[Sighting], plans: list[Plan]) -> None:

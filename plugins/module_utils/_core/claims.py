@@ -11,6 +11,7 @@ from typing import Optional
 from . import xml
 from .derived import has_uefi
 from .errors import ImageError
+from .guest import Guest
 from .record import Record
 from .seed import SEED
 from .steps import GrowVolume
@@ -127,6 +128,18 @@ def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:
         others = [other for other in taken.get(path, ()) if other != name]
         if others:
             raise ImageError(f"{path} is a disk of domain {others[0]} too, or below one; two guests do not share what they write")
+
+
+def refuse_taken_extras(guest: Guest, name: str, taken: dict[str, tuple[str, ...]]) -> None:
+    """Refuse extra disks that are disks of other domains, but for those that are only read, or made to be shared."""
+    written = [extra.path for extra in guest.extra_disks if not extra.readonly and not extra.shareable]
+    refuse_taken(name, written, taken)
+
+
+def written_disks(domain) -> set:
+    """Return the files and devices that a domain has for itself, as its tree says."""
+    alone = [disk for disk in domain.findall("devices/disk") if disk.find("readonly") is None and disk.find("shareable") is None]
+    return {_path(disk) for disk in alone} - {None}
 
 
 def _target(disk) -> Optional[str]:

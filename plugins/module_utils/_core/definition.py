@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import drop_derived, with_current_memory
+from .derived import drop_derived, with_current_memory, without_other_machine_s
 from .errors import ImageError
 from .merge import Change, compact, differences, merge, same_identity
-from .record import Record, read_record, set_record
+from .reading import as_read
+from .record import Record, drop_record, read_record, set_record
+from .secrets import blank_secrets
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     """
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
-    applied = applied_of(before)
-    merged = deepcopy(live)
-    merge(merged, with_current_memory(desired, live), applied)
-    drop_derived(merged, live, desired)
-    for place in absent:
-        for node in merged.findall(place):
-            node.getparent().remove(node)
+    merged = _merged(desired, live, absent)
     changes = tuple(differences(live, merged, ""))
     if before is None or before.without_stamps() != record.without_stamps():
         # What was applied changes with every change of the domain; alone it is worth a word.
@@ -59,6 +55,23 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
             changes += (Change("metadata/record/applied", "of an earlier run", "of this run"),)
         set_record(merged, record)
     return Definition(xml.to_text(merged), changes)
+
+
+def find_changes(desired, live) -> tuple[Change, ...]:
+    """Return what differs between a wanted tree and a live one, whoever made it; the record itself is not compared."""
+    return tuple(differences(live, _merged(desired, live), ""))
+
+
+def _merged(desired, live, absent: tuple[str, ...] = ()):
+    """Return a copy of the live tree with the wanted values at the places that we own."""
+    applied, wanted = applied_of(read_record(live)), as_read(desired, live)
+    merged = without_other_machine_s(live, wanted)
+    merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
+    drop_derived(merged, live, wanted)
+    for place in absent:
+        for node in merged.findall(place):
+            node.getparent().remove(node)
+    return merged
 
 
 def merge_fragment(tree, text: str, where: str = "xml"):
@@ -78,21 +91,20 @@ def merge_fragment(tree, text: str, where: str = "xml"):
 
 
 def applied_text(desired) -> str:
-    """Return what the record keeps of a rendered tree."""
+    """Return what the record keeps of a rendered tree: all but the secrets, for everyone may read it."""
     tree = deepcopy(desired)
-    for node in tree.iter():
-        if "passwd" in node.keys():
-            # Metadata is shown to everyone who may read the domain; passwords are not.
-            node.set("passwd", "")
+    drop_record(tree)
+    blank_secrets(tree)
     return xml.etree.tostring(compact(tree), encoding="unicode")
 
 
 def applied_of(record: Optional[Record]):
     """Return the tree that we applied last, or None; a record that someone broke is none."""
     try:
-        return xml.parse(record.applied, "record") if record and record.applied else None
+        tree = xml.parse(record.applied, "record") if record and record.applied else None
     except ImageError:
         return None
+    return tree if tree is not None and tree.tag == "domain" else None
 
 
 def _say(record: Optional[Record]) -> Optional[str]:

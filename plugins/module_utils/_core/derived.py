@@ -9,50 +9,11 @@ from copy import deepcopy
 from typing import Optional
 
 from . import xml
-from .units import KIB, UNITS
+from .kinds import drop_other_controllers
+from .sameness import MEMORY_TAGS, kib, same_machine
 
-MEMORY_TAGS = ("memory", "currentMemory", "maxMemory")
-# Elements whose attributes are numbers, in whatever base; libvirt writes them in hex.
-NUMBERED = ("address", "vendor", "product")
-# libvirt writes the full name of a machine for its alias; elsewhere that is the alias and a version.
-MACHINE_FAMILIES = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
 # The kinds of address that a bus has; all others are a place on a drive controller.
 ADDRESS_TYPES = {"virtio": ("pci", "ccw", "virtio-mmio"), "usb": ("usb",), "xen": ("xen", "drive")}
-
-
-def same_value(wanted, key: Optional[str], live) -> bool:
-    """Return whether an attribute (for key None, the text) says the same in another way: a unit, a base, an alias."""
-    if (wanted.tag, key) == ("type", "machine"):
-        return _same_machine(wanted.get("machine"), live.get("machine", ""))
-    if wanted.tag in NUMBERED and key is not None:
-        return _integer(wanted.get(key)) is not None and _integer(wanted.get(key)) == _integer(live.get(key))
-    if wanted.tag in MEMORY_TAGS or "unit" in wanted.keys():
-        if key == "unit":
-            # What it is the unit of is compared for itself.
-            return True
-        if key in (None, "size", "memory"):
-            return kib(wanted, key) is not None and kib(wanted, key) == kib(live, key)
-    return False
-
-
-def _same_machine(wanted: str, live: str) -> bool:
-    """Return whether a machine is the wanted one, or the version of it that libvirt chose."""
-    return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
-
-
-def _integer(text: Optional[str]) -> Optional[int]:
-    try:
-        return None if text is None else int(text, 0)
-    except ValueError:
-        return None
-
-
-def kib(node, key: Optional[str] = None) -> Optional[int]:
-    """Return the size in an element's text or attribute in KiB, rounded up as libvirt does, or None where it is none."""
-    unit, number = UNITS.get(node.get("unit", "KiB").lower()), xml.text(node) if key is None else node.get(key, "")
-    if not unit or not (number.isascii() and number.isdecimal() and len(number) < 20):
-        return None
-    return -(-int(number) * unit // KIB)
 
 
 def has_uefi(domain) -> bool:
@@ -67,10 +28,13 @@ def as_started(desired, active):
     """Return the wanted tree with what a start fills in or rounds: it is no difference to what runs."""
     tree = deepcopy(desired)
     for cpu in tree.findall("cpu"):
-        # The host's model is shown as the features that it came to.
-        if cpu.get("mode") == "host-model":
+        # The host's model is shown as the features that it came to; so is what has at least a model.
+        if cpu.get("mode") == "host-model" or cpu.get("match") == "minimum":
             tree.remove(cpu)
         cpu.attrib.pop("check", None)
+        for model in cpu.findall("model"):
+            # What was to happen at the start.
+            model.attrib.pop("fallback", None)
     for system in tree.findall("os[@firmware]"):
         # Compared by has_uefi; it is shown as the files that were chosen.
         del system.attrib["firmware"]
@@ -106,66 +70,101 @@ def with_current_memory(desired, live):
     return tree
 
 
-def drop_derived(merged, live, wanted) -> None:
-    """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
-    _drop_machine_s(merged, live, wanted)
-    _drop_disk_addresses(merged)
-    _drop_firmware(merged, live, wanted)
-    _drop_audio(merged, wanted)
-    _follow_listen(merged, wanted)
-
-
-def _drop_machine_s(merged, live, wanted) -> None:
-    """Another machine has other buses: no address and no controller of the old one fits it."""
-    types = [tree.find("os/type") for tree in (wanted, live)]
+def without_other_machine_s(live, wanted):
+    """Return a copy of the live tree; for another machine without controllers and addresses, for it has other buses."""
+    tree = deepcopy(live)
+    drop_other_controllers(tree, wanted)
+    types = [node.find("os/type") for node in (wanted, live)]
     if None in types or None in [node.get("machine") for node in types]:
-        return
-    if _same_machine(types[0].get("machine"), types[1].get("machine")):
-        return
-    for device in merged.findall("devices/*"):
+        return tree
+    if same_machine(types[0].get("machine"), types[1].get("machine")):
+        return tree
+    for device in tree.findall("devices/*"):
         address = device.find("address")
         if device.tag == "controller":
             device.getparent().remove(device)
         elif address is not None:
             device.remove(address)
-    # Those that are wanted come back.
-    for controller in wanted.findall("devices/controller"):
-        merged.find("devices").append(deepcopy(controller))
+    return tree
 
 
-def _drop_disk_addresses(merged) -> None:
+def drop_derived(merged, live, wanted) -> None:
+    """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
+    _drop_disk_addresses(merged, wanted)
+    _drop_firmware(merged, live, wanted)
+    _drop_audio(merged, live, wanted)
+    _drop_console(merged, wanted)
+    _follow_listen(merged, wanted)
+
+
+def _drop_disk_addresses(merged, wanted) -> None:
     """A disk that moved to another bus has no use for its place on the old one."""
+    placed = {node.find("target").get("dev") for node in wanted.findall("devices/disk[address][target]")}
     for disk in merged.findall("devices/disk"):
         target, address = disk.find("target"), disk.find("address")
-        if target is None or address is None or not target.get("bus"):
+        if target is None or address is None or not target.get("bus") or target.get("dev") in placed:
             continue
         if address.get("type") not in ADDRESS_TYPES.get(target.get("bus"), ("drive",)):
             disk.remove(address)
 
 
 def _drop_firmware(merged, live, wanted) -> None:
-    """A guest that is to start without UEFI has no loader of it."""
-    system = merged.find("os")
-    if system is None or live.find("os") is None or live.find("os").get("firmware") is None or system.get("firmware") is not None:
+    """A guest that is to start without UEFI has no loader of it, nor its variables."""
+    system, old = merged.find("os"), live.find("os")
+    if system is None or old is None:
         return
-    for tag in ("loader", "nvram", "firmware"):
-        node = system.find(tag)
-        if node is not None and wanted.find(f"os/{tag}") is None:
-            system.remove(node)
+    chosen = old.get("firmware") is not None and system.get("firmware") is None
+    for tag in ("loader", "nvram", "firmware") if chosen else ():
+        _drop_unwanted(system, tag, wanted)
+    if not has_uefi(merged):
+        _drop_unwanted(system, "nvram", wanted)
 
 
-def _drop_audio(merged, wanted) -> None:
-    """Audio over SPICE goes with SPICE."""
-    if merged.find("devices/graphics[@type='spice']") is None and wanted.find("devices/audio") is None:
-        for audio in merged.findall("devices/audio[@type='spice']"):
+def _drop_unwanted(system, tag: str, wanted) -> None:
+    node = system.find(tag)
+    if node is not None and wanted.find(f"os/{tag}") is None:
+        system.remove(node)
+
+
+def _drop_audio(merged, live, wanted) -> None:
+    """Audio over SPICE goes with SPICE; and none, which is libvirt's where there is no SPICE, goes when that comes."""
+    if wanted.find("devices/audio") is not None:
+        return
+    spice = [tree.find("devices/graphics[@type='spice']") is not None for tree in (live, merged)]
+    stale = "none" if spice == [False, True] else None if spice[1] else "spice"
+    for audio in merged.findall("devices/audio"):
+        if audio.get("type") == stale:
             audio.getparent().remove(audio)
 
 
+def _drop_console(merged, wanted) -> None:
+    """A console that libvirt made of a serial port goes with it, or libvirt makes the port of it again."""
+    if merged.find("devices/serial") is None and wanted.find("devices/console") is None:
+        for console in merged.findall("devices/console"):
+            if console.find("target[@type='serial']") is not None:
+                console.getparent().remove(console)
+
+
 def _follow_listen(merged, wanted) -> None:
-    """The attribute listen and the element <listen> say the same, or libvirt refuses both."""
-    lives = {node.get("type"): node for node in reversed(merged.findall("devices/graphics"))}
-    for graphics in wanted.findall("devices/graphics[@listen]"):
-        live = lives.get(graphics.get("type"))
-        listen = None if live is None else live.find("listen[@type='address']")
-        if graphics.find("listen") is None and listen is not None:
-            listen.set("address", graphics.get("listen"))
+    """The attributes listen and socket and the first element <listen> say the same, or libvirt refuses both."""
+    merges = {node.get("type"): node for node in reversed(merged.findall("devices/graphics"))}
+    for graphics in wanted.findall("devices/graphics"):
+        node = merges.get(graphics.get("type"))
+        if node is None:
+            continue
+        listen = node.find("listen")
+        if listen is None:
+            continue
+        for attribute, key, kind in (("listen", "address", "address"), ("socket", "socket", "socket")):
+            said = graphics.get(attribute)
+            if graphics.find("listen") is not None and said is None:
+                _let_follow(node, attribute, listen.get(key))
+            elif graphics.find("listen") is None and said not in (None, listen.get(key, "")) and listen.get("type") == kind:
+                listen.set(key, said)
+
+
+def _let_follow(node, key: str, value: Optional[str]) -> None:
+    if value is None:
+        node.attrib.pop(key, None)
+    elif key in node.keys():
+        node.set(key, value)

@@ -1,62 +1,115 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Device names and buses: as the descriptor says, and where it is silent in drive order, skipping those taken."""
+"""Device names and buses: as asked or described, and where both are silent in drive order, skipping those taken."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Optional
 
+from .drive import BUSES, DiskOption, Drive, ExtraDisk
 from .errors import ImageError
 from .image import Boot, Image
+from .machine import QEMU_TYPES, X86, has_floppy, has_ide
 from .match import Verdict
 from .names import TARGET
 from .seed import SEED
 
-X86 = ("i686", "x86_64")
-QEMU_TYPES = ("qemu", "kvm", "hvf")
-# Machines of the emulated PC that have an IDE controller: https://www.qemu.org/docs/master/system/i386/pc.html
-IDE_MACHINES = ("pc", "isapc", "xenfv")
-IDE_FAMILIES = ("pc-i440fx-", "pc-0.", "pc-1.")
-IDE_NAMES = ("hda", "hdb", "hdc", "hdd")
+# The devices that a controller has, each on its channel; libvirt derives the channel from the name.
+FIXED_NAMES = {"ide": ("hda", "hdb", "hdc", "hdd"), "fdc": ("fda", "fdb")}
+CONTROLLERS = {"ide": "an IDE controller has four devices", "fdc": "a floppy controller has two devices"}
 
 
 @dataclass(frozen=True)
 class Device:
-    """How a disk appears in the guest; `bus` None leaves it to the hypervisor."""
+    """How a disk appears in the guest; `bus` None leaves it to the hypervisor, `drive` is how it is attached."""
 
     disk: str
     kind: str
     target: str
     bus: Optional[str]
+    drive: Drive = Drive()
 
 
-def assign_devices(image: Image, boot: Boot, verdict: Verdict, seed: bool = False) -> tuple[Device, ...]:
-    """Return a device for each drive, in drive order, then one for the seed; raise ImageError for a bus that is not there."""
-    names = {drive.disk: drive.target for drive in boot.drives if drive.target}
-    if not has_ide(verdict):
-        names = _move_from_ide(names, image, verdict)
-    prefix = _disk_prefix(boot, verdict)
-    for drive in boot.drives:
-        if drive.disk not in names:
-            kind = _cdrom_prefix(verdict) if _is_cdrom(image, drive.disk) else prefix
-            names[drive.disk] = _next_name(kind, set(names.values()))
-    devices = [_device(drive.disk, image.disk(drive.disk).format, names[drive.disk], verdict) for drive in boot.drives]
+@dataclass(frozen=True)
+class Request:
+    """One disk that needs a name; `named` is the descriptor's, which moves where there is no such bus."""
+
+    disk: str
+    kind: str
+    named: Optional[str] = None
+    drive: Drive = Drive()
+
+
+def extra_name(index: int) -> str:
+    """Return what an extra disk is called in messages, and among the devices."""
+    return f"extra_disks[{index}]"
+
+
+def assign_devices(
+    image: Image,
+    boot: Boot,
+    verdict: Verdict,
+    seed: bool = False,
+    options: Optional[dict[str, DiskOption]] = None,
+    extras: tuple[ExtraDisk, ...] = (),
+) -> tuple[Device, ...]:
+    """Return a device for each drive, in drive order, then for the seed, then for extra disks.
+
+    Raises ImageError for a bus that is not there, and for two disks at one place.
+    """
+    requests = [_request(image, drive, (options or {}).get(drive.disk)) for drive in boot.drives]
     if seed:
-        devices.append(_device(SEED, "iso", _next_name(_cdrom_prefix(verdict), set(names.values())), verdict))
-    return tuple(devices)
+        requests.append(Request(SEED, "cdrom"))
+    requests += [Request(extra_name(index), extra.device, None, extra.drive) for index, extra in enumerate(extras)]
+    names = _fixed_names(requests, verdict)
+    prefix = _disk_prefix(boot, verdict)
+    for request in requests:
+        if request.disk not in names:
+            names[request.disk] = _next_name(_prefix(request, prefix, verdict), set(names.values()))
+    return tuple(_device(request, names[request.disk], verdict) for request in requests)
 
 
-def _move_from_ide(names: dict[str, str], image: Image, verdict: Verdict) -> dict[str, str]:
+def _request(image: Image, drive, option: Optional[DiskOption]) -> Request:
+    asked = option.drive if option else Drive()
+    # Another bus has other names.
+    named = None if asked.bus or asked.target else drive.target
+    is_floppy = (asked.target or drive.target or "").startswith("fd") if not asked.bus else asked.bus == "fdc"
+    kind = "cdrom" if image.disk(drive.disk).format == "iso" else "floppy" if is_floppy else "disk"
+    return Request(drive.disk, kind, named, asked)
+
+
+def _fixed_names(requests: list[Request], verdict: Verdict) -> dict[str, str]:
+    """Return the names that users ask for, then those of the descriptor."""
+    names: dict[str, str] = {}
+    for request in requests:
+        target = request.drive.target
+        if target and _is_taken(target, set(names.values())):
+            other = next(disk for disk, name in names.items() if _is_taken(target, {name}))
+            raise ImageError(f"{request.disk} and {other} are both asked to be {target}; give one another target")
+        if target:
+            names[request.disk] = target
+    named = {request.disk: request.named for request in requests if request.named}
+    for disk, name in named.items():
+        if _is_taken(name, set(names.values())):
+            other = next(other for other, taken in names.items() if _is_taken(name, {taken}))
+            raise ImageError(f"{other} is asked to be {names[other]}, which is disk {disk}; give it another target")
+    if not has_ide(verdict):
+        cdroms = {request.disk for request in requests if request.kind == "cdrom"}
+        return _move_from_ide(names, named, cdroms, verdict)
+    return {**names, **named}
+
+
+def _move_from_ide(asked: dict[str, str], names: dict[str, str], cdroms: set, verdict: Verdict) -> dict[str, str]:
     """Return the names with those of IDE devices moved to another bus: the same letters where they are free.
 
     Writers of descriptors put hda by rote, and a guest without an IDE controller never sees that name.
     """
-    stay = {disk: name for disk, name in names.items() if not name.startswith("hd")}
+    stay = {**asked, **{disk: name for disk, name in names.items() if not name.startswith("hd")}}
     moving = {disk: name[len("hd") :] for disk, name in names.items() if disk not in stay}
     usual = _prefix_without_ide(verdict)
-    prefixes = {disk: _cdrom_prefix(verdict) if _is_cdrom(image, disk) else usual for disk in moving}
+    prefixes = {disk: _cdrom_prefix(verdict) if disk in cdroms else usual for disk in moving}
     for disk, letters in moving.items():
         if not _is_taken(prefixes[disk] + letters, set(stay.values())):
             stay[disk] = prefixes[disk] + letters
@@ -66,21 +119,18 @@ def _move_from_ide(names: dict[str, str], image: Image, verdict: Verdict) -> dic
     return stay
 
 
-def _is_cdrom(image: Image, disk: str) -> bool:
-    return image.disk(disk).format == "iso"
+def _prefix(request: Request, usual: str, verdict: Verdict) -> str:
+    if request.drive.bus:
+        return BUSES[request.drive.bus]
+    if request.kind == "floppy":
+        return "fd"
+    return _cdrom_prefix(verdict) if request.kind == "cdrom" else usual
 
 
-def _device(disk: str, format: str, target: str, verdict: Verdict) -> Device:
-    kind = "cdrom" if format == "iso" else "floppy" if target.startswith("fd") else "disk"
-    return Device(disk, kind, target, _bus(target, verdict))
-
-
-def has_ide(verdict: Verdict) -> bool:
-    """Return whether the machine has an IDE controller; other hypervisors than QEMU mostly name no machine."""
-    machine = verdict.machine or ""
-    if verdict.virt_type in QEMU_TYPES:
-        return verdict.arch in X86 and (machine in IDE_MACHINES or machine.startswith(IDE_FAMILIES))
-    return verdict.arch in X86 and verdict.virt_type != "bhyve"
+def _device(request: Request, target: str, verdict: Verdict) -> Device:
+    bus = request.drive.bus or _bus(target, verdict)
+    _refuse_missing_bus(request, target, bus, verdict)
+    return Device(request.disk, request.kind, target, bus, request.drive)
 
 
 def _disk_prefix(boot: Boot, verdict: Verdict) -> str:
@@ -122,10 +172,24 @@ def _is_taken(name: str, taken: set) -> bool:
 
 def _bus(target: str, verdict: Verdict) -> Optional[str]:
     prefix = TARGET.fullmatch(target)[1]
-    if prefix == "hd":
-        if target not in IDE_NAMES:
-            raise ImageError(f"drive target {target}: an IDE controller has four devices, {', '.join(IDE_NAMES)}")
-        return "ide"
     if prefix == "sd":
         return None if verdict.virt_type == "xen" else "sata" if verdict.arch in X86 else "scsi"
-    return {"vd": "virtio", "xvd": "xen", "fd": "fdc", "ubd": "uml"}[prefix]
+    return {"hd": "ide", "vd": "virtio", "xvd": "xen", "fd": "fdc", "ubd": "uml"}[prefix]
+
+
+def _refuse_missing_bus(request: Request, target: str, bus: Optional[str], verdict: Verdict) -> None:
+    """Refuse a place that the machine surely lacks, or that its controller does not have."""
+    names, machine = FIXED_NAMES.get(bus or ""), verdict.machine or f"of {verdict.virt_type}"
+    if names and target not in names:
+        raise ImageError(f"drive target {target}: {CONTROLLERS[bus]}, {', '.join(names)}")
+    if bus == "ide" and not has_ide(verdict):
+        raise ImageError(f"{request.disk} is asked to be on IDE, and machine {machine} has none; sata and virtio are there")
+    if bus == "fdc" and not has_floppy(verdict):
+        raise ImageError(f"{request.disk} is a floppy ({target}), and a machine {machine} on {verdict.arch} has no floppy drive")
+    if verdict.virt_type in QEMU_TYPES and target[-1].isdigit():
+        raise ImageError(f"drive target {target} is the name of a partition, which only Xen's guests can have as a disk")
+    for key in ("iothread", "queues"):
+        if getattr(request.drive, key) and bus != "virtio":
+            raise ImageError(f"{request.disk}: {key} is for disks on bus virtio, and {target} is on {bus}")
+    if bus == "xen" and verdict.virt_type in QEMU_TYPES:
+        raise ImageError(f"{request.disk} is named {target}, which is on Xen's bus; the guest is of type {verdict.virt_type}")

@@ -14,25 +14,28 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .chain import PATHS, render_backing
-from .devices import QEMU_TYPES, X86, Device, assign_devices
+from .devices import assign_devices, extra_name
+from .disks import refuse_own_disks, render_disk, render_extra_disk, scsi_controllers
 from .emulator import DomainCapabilities
 from .errors import ImageError
-from .guest import Graphics, Guest, Network
+from .guest import Guest
 from .host import Host
 from .image import Boot, Image
+from .limits import refuse_what_the_type_lacks
 from .match import Verdict
-from .offer import refuse_what_is_not_offered, wants_efi
+from .memory import render_backing_memory, render_memory
+from .network import Network, render_interface
+from .offer import refuse_what_is_not_offered
+from .peripherals import render_peripherals, root_ports
+from .processor import refuse_wrong_vcpus, render_cpu, render_tuning, render_vcpu
+from .screen import render_screen
 from .seed import SEED
-from .volume import BLOCK, Volume
+from .system import render_features, render_life, render_os
+from .volume import Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
 QEMU_PREFIX = "52:54:00"
-# QEMU's default there has 32 bits, also in the emulator of 64: https://www.qemu.org/docs/master/system/arm/virt.html
-EMULATED_MODELS = {"aarch64": "cortex-a57"}
-# Architectures whose KVM knows no named CPU models.
-PASSTHROUGH_ARCHES = ("aarch64", "armv7l", "riscv64")
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,13 @@ def networks_of(image: Image, guest: Guest, session: bool) -> tuple[Network, ...
 def render_domain(parts: Parts, identity: Identity):
     """Return the domain's tree, without our record. Raises ImageError for what cannot be rendered."""
     image, guest, verdict = parts.image, parts.guest, parts.verdict
+    refuse_what_the_type_lacks(guest, verdict)
     refuse_what_is_not_offered(guest, parts.boot, verdict, parts.offered)
     memory = guest.memory_kib or image.memory_kib
     if memory is None:
         raise ImageError(f"image {image.name} says no memory; say it with the option memory, such as 512 MiB")
+    vcpus = guest.vcpus or image.vcpu
+    refuse_wrong_vcpus(guest.processor, vcpus)
     return xml.element(
         "domain",
         {"type": verdict.virt_type},
@@ -93,17 +99,16 @@ def render_domain(parts: Parts, identity: Identity):
         xml.leaf("uuid", identity.uuid),
         xml.leaf("title", image.label and image.label.replace("\n", " ")),
         xml.leaf("description", image.description),
-        xml.element("memory", {"unit": "KiB"}, memory),
-        xml.element("currentMemory", {"unit": "KiB"}, memory),
-        xml.leaf("vcpu", guest.vcpus or image.vcpu),
+        *render_memory(memory, guest.max_memory_kib),
+        render_backing_memory(guest.hugepages, guest.peripherals.filesystems),
+        render_vcpu(guest.processor, vcpus),
+        xml.leaf("iothreads", guest.processor.iothreads),
+        render_tuning(guest.processor),
         xml.leaf("bootloader", "pygrub") if parts.boot.loader == "pygrub" else None,
-        _os(parts),
-        _features(verdict),
-        _cpu(verdict),
-        xml.element("clock", {"offset": "utc"}),
-        xml.leaf("on_poweroff", "destroy"),
-        xml.leaf("on_reboot", "restart"),
-        xml.leaf("on_crash", "destroy"),
+        render_os(guest.start, parts.boot, verdict, parts.boot_files),
+        render_features(guest.start, verdict),
+        render_cpu(guest.processor, vcpus, verdict),
+        *render_life(guest.start, verdict),
         _devices(parts, identity),
     )
 
@@ -113,125 +118,25 @@ def absent_places(verdict: Verdict) -> tuple[str, ...]:
     return tuple(f"features/{name}" for name, on in (verdict.features or {}).items() if not on)
 
 
-def _os(parts: Parts):
-    boot, verdict = parts.boot, parts.verdict
-    efi = wants_efi(parts.guest, boot, verdict)
-    if efi and verdict.arch in X86 and not (verdict.features or {}).get("acpi"):
-        raise ImageError("firmware: efi needs ACPI, which this boot alternative turns off; the descriptor lacks <acpi/>")
-    paravirtualised = verdict.type == "xen"
-    return xml.element(
-        "os",
-        {"firmware": "efi" if efi else None},
-        xml.element(
-            "type",
-            {"arch": verdict.arch, "machine": verdict.machine},
-            # libvirt reads both; linux is what its Xen driver writes back.
-            "linux" if paravirtualised else "hvm",
-        ),
-        xml.leaf("loader", verdict.loader) if not paravirtualised else None,
-        xml.leaf("kernel", parts.boot_files.get("kernel")),
-        xml.leaf("initrd", parts.boot_files.get("initrd")),
-        xml.leaf("cmdline", boot.cmdline),
-        xml.element("boot", {"dev": boot.dev or "hd"}) if not paravirtualised and not boot.kernel else None,
-    )
-
-
-def _features(verdict: Verdict):
-    names = [name for name in ("pae", "acpi", "apic") if (verdict.features or {}).get(name)]
-    if verdict.type == "xen" or not names:
-        return None
-    return xml.element("features", None, *(xml.element(name) for name in names))
-
-
-def _cpu(verdict: Verdict):
-    """Return the CPU that an assisted guest gets: the host's; an emulated one mostly gets the emulator's default."""
-    if verdict.virt_type != "kvm":
-        model = EMULATED_MODELS.get(verdict.arch) if verdict.virt_type in QEMU_TYPES else None
-        return model and xml.element("cpu", {"mode": "custom"}, xml.element("model", {"fallback": "forbid"}, model))
-    return xml.element("cpu", {"mode": "host-passthrough" if verdict.arch in PASSTHROUGH_ARCHES else "host-model"})
-
-
 def _devices(parts: Parts, identity: Identity):
-    verdict = parts.verdict
+    verdict, guest = parts.verdict, parts.guest
     volumes = {volume.disk: volume for volume in parts.volumes}
-    devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes)
-    interfaces = [
-        _interface(network, mac, verdict) for network, mac in zip(parts.networks, identity.macs)
-    ]
-    paravirtualised = verdict.type == "xen"
+    extras = {extra_name(index): extra for index, extra in enumerate(guest.extra_disks)}
+    refuse_own_disks(guest.extra_disks, parts.volumes)
+    devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes, guest.disks, guest.extra_disks)
     return xml.element(
         "devices",
         None,
-        None if paravirtualised else xml.leaf("emulator", verdict.emulator),
-        *(_disk(device, volumes[device.disk], verdict) for device in devices),
-        *interfaces,
-        *(_consoles(verdict)),
-        *_graphics(parts),
+        None if verdict.type == "xen" else xml.leaf("emulator", verdict.emulator),
+        *(
+            render_extra_disk(device, extras[device.disk])
+            if device.disk in extras
+            else render_disk(device, volumes[device.disk], verdict)
+            for device in devices
+        ),
+        *scsi_controllers(devices, verdict),
+        *root_ports(verdict),
+        *(render_interface(network, mac, verdict) for network, mac in zip(parts.networks, identity.macs)),
+        *render_peripherals(guest.peripherals, verdict),
+        *render_screen(guest.graphics, guest.video, parts.image, verdict),
     )
-
-
-def _disk(device: Device, volume: Volume, verdict: Verdict):
-    top, below = volume.layers[0], volume.layers[1:]
-    qemu = verdict.virt_type in QEMU_TYPES
-    type = "block" if volume.kind == BLOCK else "file"
-    return xml.element(
-        "disk",
-        {"type": type, "device": device.kind},
-        xml.element("driver", {"name": "qemu", "type": top.format}),
-        xml.element("source", {PATHS[type]: top.path}),
-        # libvirt 9's Xen driver refuses a chain that it is told; it has it from the overlay.
-        render_backing(below) if qemu and below else None,
-        xml.element("target", {"dev": device.target, "bus": device.bus}),
-        xml.element("readonly") if device.kind == "cdrom" else None,
-    )
-
-
-def _interface(network: Network, mac: str, verdict: Verdict):
-    source = {
-        "network": {"network": network.source},
-        "bridge": {"bridge": network.source},
-    }.get(network.type) or ({"address": network.source, "port": network.port} if network.port else None)
-    model = network.model or ("virtio" if verdict.virt_type in QEMU_TYPES else None)
-    return xml.element(
-        "interface",
-        {"type": network.type},
-        xml.element("mac", {"address": mac}),
-        xml.element("source", source) if source else None,
-        xml.element("target", {"dev": network.target}) if network.target else None,
-        xml.element("script", {"path": network.script}) if network.script else None,
-        xml.element("model", {"type": model}) if model else None,
-    )
-
-
-def _consoles(verdict: Verdict) -> list:
-    if verdict.virt_type not in QEMU_TYPES:
-        kind = "xen" if verdict.type == "xen" else "serial"
-        return [xml.element("console", {"type": "pty"}, xml.element("target", {"type": kind, "port": 0}))]
-    agent = {"type": "virtio", "name": "org.qemu.guest_agent.0"}
-    return [
-        xml.element("serial", {"type": "pty"}, xml.element("target", {"port": 0})),
-        xml.element("console", {"type": "pty"}, xml.element("target", {"type": "serial", "port": 0})),
-        xml.element("channel", {"type": "unix"}, xml.element("target", agent)),
-        xml.element("rng", {"model": "virtio"}, xml.element("backend", {"model": "random"}, "/dev/urandom")),
-    ]
-
-
-def _graphics(parts: Parts) -> list:
-    asked: Graphics = parts.guest.graphics
-    kind = asked.type if asked.type != "auto" else ("vnc" if parts.image.graphics else "none")
-    if kind == "none":
-        return []
-    remote = kind in ("vnc", "spice")
-    graphics = xml.element(
-        "graphics",
-        {
-            "type": kind,
-            "port": asked.port if remote else None,
-            "autoport": ("no" if asked.port else "yes") if remote else None,
-            "listen": (asked.listen or "127.0.0.1") if remote else None,
-        },
-    )
-    if parts.verdict.virt_type not in QEMU_TYPES:
-        return [graphics]
-    model = "vga" if parts.verdict.arch in X86 else "virtio"
-    return [graphics, xml.element("video", None, xml.element("model", {"type": model}))]

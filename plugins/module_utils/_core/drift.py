@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Optional
 
 from . import xml
 from .definition import applied_of, redefine
-from .merge import Change, is_same, pairs_of
+from .merge import Change, pairs_of
+from .reading import as_read
 from .record import Record, read_record
-
-# Attributes whose unit is in the attribute unit.
-SIZES = ("size", "memory")
+from .sameness import is_size, same
+from .secrets import drop_secrets
 
 
 def find_drift(inactive: str, record: Optional[Record]) -> Optional[tuple[Change, ...]]:
@@ -22,9 +21,11 @@ def find_drift(inactive: str, record: Optional[Record]) -> Optional[tuple[Change
 
     In each change, `before` is what was applied, and `after` what is there.
     """
-    applied = _without_secrets(applied_of(record))
+    applied = applied_of(record)
     if applied is None:
         return None
+    # Nor does libvirt show them to those who only look.
+    drop_secrets(applied)
     # What would bring it back, turned round.
     changes = redefine(applied, inactive, record).changes
     # What would only go is what libvirt derived from values that drifted.
@@ -35,30 +36,18 @@ def keep_drift(desired, live_xml: str):
     """Return the wanted tree with the live value in each place where what is wanted was applied already."""
     live = xml.parse(live_xml, "live domain")
     applied = applied_of(read_record(live))
-    tree = deepcopy(desired)
-    if applied is not None:
-        _keep(tree, applied, live)
+    if applied is None:
+        return desired
+    tree = as_read(desired, live)
+    _keep(tree, as_read(applied, live), live)
     return tree
 
 
-def _without_secrets(applied):
-    """Return what was applied without what the record does not keep, and libvirt does not show to those who only look."""
-    if applied is None or applied.tag != "domain":
-        return None
-    for node in applied.iter():
-        node.attrib.pop("passwd", None)
-    for cookies in applied.findall(".//cookies"):
-        cookies.getparent().remove(cookies)
-    return applied
-
-
 def _keep(wanted, applied, live) -> None:
-    for key, value in list(wanted.items()):
-        if is_same(wanted, key, value, applied, applied.get(key)) and key != "unit":
+    keys = [None] if xml.text(wanted) else []
+    for key in [*keys, *wanted.keys()]:
+        if key != "unit" and same(wanted, key, applied) and not same(wanted, key, live):
             _take(wanted, key, live)
-    if xml.text(wanted) and is_same(wanted, None, xml.text(wanted), applied, xml.text(applied)) and xml.text(live):
-        wanted.text = live.text
-        _take_unit(wanted, live)
     children, olds, lives = list(wanted), list(applied), list(live)
     live_of = dict(pairs_of(wanted, lives))
     for index, old in pairs_of(wanted, olds):
@@ -68,17 +57,14 @@ def _keep(wanted, applied, live) -> None:
             wanted.remove(children[index])
 
 
-def _take(wanted, key: str, live) -> None:
-    if live.get(key) is None:
+def _take(wanted, key: Optional[str], live) -> None:
+    """Give an element the live attribute (for key None, the text), a size with its unit."""
+    if key is None:
+        wanted.text = live.text
+    elif live.get(key) is None:
         del wanted.attrib[key]
-        return
-    wanted.set(key, live.get(key))
-    if key in SIZES:
-        _take_unit(wanted, live)
-
-
-def _take_unit(wanted, live) -> None:
-    if live.get("unit") is not None:
-        wanted.set("unit", live.get("unit"))
     else:
+        wanted.set(key, live.get(key))
+    if is_size(live, key):
         wanted.attrib.pop("unit", None)
+        wanted.attrib.update({name: value for name, value in live.items() if name == "unit"})

@@ -6,71 +6,33 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Optional
 
 from .asker import Asker
+from .drive import DiskOption, ExtraDisk, parse_disks, parse_extra_disk
 from .errors import Problem
 from .lifecycle import APPLY, ON_DRIFT, Course, Shutdown, Wait, parse_shutdown, parse_wait
 from .match import Wish
-from .names import volume_mistake
+from .memory import Hugepages, memory_mistake, parse_hugepages
+from .network import Network, parse_network, refuse_equal_macs
+from .peripherals import OPTIONS as DEVICE_OPTIONS
+from .peripherals import Peripherals, parse_peripherals
+from .processor import OPTIONS as CPU_OPTIONS
+from .processor import Processor, parse_processor, vcpu_mistakes
+from .screen import Graphics, Video, parse_graphics, parse_video
 from .seed import Seed, parse_seed
+from .system import OPTIONS as START_OPTIONS
+from .system import Start, parse_start
 from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
-FIRMWARES = ("auto", "bios", "efi")
 CLONES = ("linked", "full")
 # Stands for a pool's name where the volumes are plain files that no pool knows.
 NO_POOL = "none"
 UNLISTED = ("off", "host_default")
 REMOVALS = ("none", "disposable", "all")
-GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
-# network type -> the keys that it needs besides type.
-NETWORKS = {
-    "user": (),
-    "network": ("source",),
-    "bridge": ("source",),
-    "ethernet": (),
-    "mcast": ("source", "port"),
-    "server": ("source", "port"),
-    "client": ("source", "port"),
-}
-# libvirt chooses device names with these prefixes itself, and does not keep them in a configuration.
-LIBVIRT_S_OWN = ("vnet", "vif", "macvtap", "macvlan")
-MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-
-
-@dataclass(frozen=True)
-class Network:
-    """One interface; `source` is the network's, the bridge's name, or an address with `port`."""
-
-    type: str
-    source: Optional[str] = None
-    mac: Optional[str] = None
-    model: Optional[str] = None
-    target: Optional[str] = None
-    script: Optional[str] = None
-    port: Optional[int] = None
-
-
-@dataclass(frozen=True)
-class Graphics:
-    """How the guest's screen is shown; `port` None lets libvirt choose."""
-
-    type: str = "auto"
-    listen: Optional[str] = None
-    port: Optional[int] = None
-
-
-@dataclass(frozen=True)
-class DiskOption:
-    """What a user asks of one disk besides the descriptor; size in bytes."""
-
-    size: Optional[int] = None
-    pool: Optional[str] = None
-    volume: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +46,21 @@ class Guest:
     boot: Optional[int]
     virt_type: Optional[str]
     machine: Optional[str]
-    firmware: str
+    start: Start
     vcpus: Optional[int]
+    processor: Processor
     memory_kib: Optional[int]
+    max_memory_kib: Optional[int]
+    hugepages: Optional[Hugepages]
     networks: Optional[tuple[Network, ...]]
     graphics: Graphics
+    video: Video
+    peripherals: Peripherals
     pool: str
     folder: Optional[str]
     clone: str
     disks: dict[str, DiskOption]
+    extra_disks: tuple[ExtraDisk, ...]
     seed: Optional[Seed]
     autostart: Optional[bool]
     unlisted_features: str
@@ -128,15 +96,21 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         boot=asker.number("boot", 0, 999),
         virt_type=asker.text("virt_type", but="auto"),
         machine=asker.text("machine"),
-        firmware=asker.one_of("firmware", FIRMWARES),
+        start=parse_start(asker),
         vcpus=asker.number("vcpus", 1, 65536),
+        processor=parse_processor(asker),
         memory_kib=asker.kib("memory"),
-        networks=asker.each("networks", _network),
-        graphics=asker.part("graphics", _graphics),
+        max_memory_kib=asker.kib("max_memory"),
+        hugepages=asker.optional("hugepages", parse_hugepages),
+        networks=asker.each("networks", parse_network),
+        graphics=asker.part("graphics", parse_graphics),
+        video=asker.part("video", parse_video),
+        peripherals=parse_peripherals(asker),
         pool=asker.text("pool") or "default",
         folder=asker.text("folder"),
         clone=asker.one_of("clone", CLONES),
-        disks=_disks(asker),
+        disks=parse_disks(asker),
+        extra_disks=asker.each("extra_disks", parse_extra_disk) or (),
         seed=_seed(asker),
         autostart=asker.flag("autostart"),
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
@@ -149,6 +123,14 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         shutdown=asker.part("shutdown", parse_shutdown),
         remove=asker.one_of("remove", REMOVALS, default="disposable"),
     )
+    _check(asker, guest)
+    refuse_equal_macs(asker, guest.networks or ())
+    asker.problems.raise_any()
+    return guest
+
+
+def _check(asker: Asker, guest: Guest) -> None:
+    """Collect what is wrong between options."""
     without_pool = [where for where in (guest.pool, *(disk.pool for disk in guest.disks.values())) if where == NO_POOL]
     if without_pool and not (guest.folder or "").startswith("/"):
         asker.wrong(f"pool: {NO_POOL} needs folder, the absolute path of the folder for the guest's volumes")
@@ -158,73 +140,38 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         asker.wrong("has no image; it is the path of the descriptor")
     if not guest.name and guest.state == "absent" and not guest.image:
         asker.wrong("has neither name nor image, so that it is not known which guest is to be absent")
-    _refuse_equal_macs(asker, guest.networks or ())
-    asker.problems.raise_any()
-    return guest
+    # The descriptor's number and size are known later; they are looked at again.
+    for message in vcpu_mistakes(guest.processor, guest.vcpus) if guest.vcpus else ():
+        asker.wrong(message)
+    memory = guest.memory_kib and memory_mistake(guest.memory_kib, guest.max_memory_kib)
+    if memory:
+        asker.wrong(memory)
+    _check_iothreads(asker, guest)
+
+
+def _check_iothreads(asker: Asker, guest: Guest) -> None:
+    count = guest.processor.iothreads or 0
+    options = [(f"disks[{disk_id}]", option.drive) for disk_id, option in guest.disks.items()]
+    options += [(f"extra_disks[{index}]", extra.drive) for index, extra in enumerate(guest.extra_disks)]
+    for where, drive in options:
+        if drive.iothread and drive.iothread > count:
+            asker.wrong(f"{where}: iothread {drive.iothread} is not there; iothreads is {count}")
 
 
 # What stands in Guest for several options, or for one that names its unit.
-PARTS = {"memory_kib": ("memory",), "trust": TRUST_OPTIONS}
+PARTS = {
+    "trust": TRUST_OPTIONS,
+    "start": START_OPTIONS,
+    "processor": CPU_OPTIONS,
+    "memory_kib": ("memory",),
+    "max_memory_kib": ("max_memory",),
+    "peripherals": DEVICE_OPTIONS,
+}
 # The options of a guest.
 OPTIONS = tuple(name for field in dataclasses.fields(Guest) for name in PARTS.get(field.name, (field.name,)))
-
-
-def _disks(asker: Asker) -> dict[str, DiskOption]:
-    options: dict[str, DiskOption] = {}
-    for disk_id, option in asker.each("disks", _disk) or ():
-        if disk_id and disk_id in options:
-            asker.wrong(f"disks has the id {disk_id} twice")
-        options[disk_id] = option
-    return options
-
-
-def _refuse_equal_macs(asker: Asker, networks: tuple) -> None:
-    owners: dict = {}
-    for index, network in enumerate(networks):
-        first = owners.setdefault(network.mac, index) if network.mac else index
-        if first != index:
-            message = f"mac {network.mac} is that of networks[{first}] as well; each interface has its own"
-            asker.problems.add(Problem(message, f"{asker.where}.networks[{index}]"))
-
-
-def _disk(asker: Asker) -> tuple:
-    disk_id = asker.text("id")
-    if not disk_id:
-        asker.wrong("has no id; it is the id of a disk of the image")
-    volume = asker.text("volume")
-    mistake = volume and volume_mistake(volume)
-    if mistake:
-        asker.wrong(f"volume {mistake}")
-    return disk_id, DiskOption(size=asker.size("size"), pool=asker.text("pool"), volume=volume)
 
 
 def _seed(asker: Asker) -> Optional[Seed]:
     # Not by asker.part, which shows what is wrong: a seed holds secrets.
     where = f"{asker.where}.seed"
     return parse_seed(asker.plain.get("seed"), lambda message: asker.problems.add(Problem(message, where)))
-
-
-def _network(asker: Asker) -> Network:
-    network = Network(
-        type=asker.one_of("type", tuple(NETWORKS), default="network"),
-        source=asker.text("source"),
-        mac=(asker.text("mac") or "").lower() or None,
-        model=asker.text("model"),
-        target=asker.text("target"),
-        script=asker.text("script"),
-        port=asker.number("port", 1, 65535),
-    )
-    if network.mac and not MAC.fullmatch(network.mac):
-        asker.wrong(f"mac {network.mac!r:.40} is no MAC address; it has six pairs, such as 52:54:00:12:34:56")
-    elif network.mac and int(network.mac[1], 16) & 1:
-        asker.wrong(f"mac {network.mac} is a multicast address; the first pair of a guest's MAC is even")
-    if network.target and network.target.startswith(LIBVIRT_S_OWN):
-        asker.wrong(f"target {network.target}: names that begin with {', '.join(LIBVIRT_S_OWN)} are libvirt's own")
-    for key in NETWORKS[network.type]:
-        if getattr(network, key) is None:
-            asker.wrong(f"has no {key}, which a network of type {network.type} needs")
-    return network
-
-
-def _graphics(asker: Asker) -> Graphics:
-    return Graphics(asker.one_of("type", GRAPHICS), asker.text("listen"), asker.number("port", 1, 65535))

@@ -14,10 +14,12 @@ from typing import Optional
 
 from . import xml
 from .definition import applied_of
-from .derived import as_started, has_uefi, kib
+from .derived import as_started, has_uefi
 from .live_steps import AttachDevice, DetachDevice, SetMemory, SetMetadata, SetVcpus, UpdateDevice
 from .merge import Change, differences, line_of, merge, name_of, steps_of
+from .reading import as_read
 from .record import bare_record, find_record, read_record
+from .sameness import kib
 
 # Devices that libvirt does not add by itself when a domain starts.
 REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem", "hostdev", "watchdog", "tpm", "rng")
@@ -82,7 +84,7 @@ def compare_running(
     """
     active, defined = xml.parse(active_xml, "running domain"), xml.parse(defined_xml, "domain")
     merged = deepcopy(active)
-    merge(merged, as_started(desired, active), None)
+    merge(merged, as_started(as_read(desired, active), active), None)
     sides = _Sides(name, active, defined, merged)
     applied = applied_of(read_record(xml.parse(before_xml, "domain"))) if before_xml else None
     return (

@@ -81,3 +81,6 @@ class SetMetadata:
 
     def __str__(self) -> str:
         return f"update the metadata of running domain {self.name}"
+
+
+CHANGES = (SetVcpus, SetMemory, AttachDevice, DetachDevice, UpdateDevice, SetMetadata)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .lifecycle import RUNNING, UP, Wait
+from .live_steps import CHANGES
 from .steps import (
     CopyVolume,
     CreateSeed,
@@ -22,7 +23,8 @@ from .steps import (
     WaitForGuest,
 )
 
-BEGINNINGS = (DefineDomain, SetAutostart, StartDomain)
+# Where one of these fails, the former definition stands again, so that the next run knows what is to be done.
+BEGINNINGS = (DefineDomain, SetAutostart, StartDomain, *CHANGES)
 MADE = (CreateVolume, CopyVolume, FillVolume, CreateSeed)
 
 
@@ -54,7 +56,7 @@ def plan_undo(taken, failed, was: str, before: str) -> tuple:
         defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
         return (*defined, *volumes)
-    # A change of what runs that failed leaves the configuration: it comes with the next start.
+    # A guest that did not stop for its restart has its configuration for the next start.
     return _restore(taken, was, before) if isinstance(failed, BEGINNINGS) else ()
 
 

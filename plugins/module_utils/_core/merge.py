@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .derived import MEMORY_TAGS, kib, same_value
+from .kinds import drop_other_kind
+from .sameness import is_size, same, says_nothing, size_in_unit_of
 
+QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+BHYVE = "{http://libvirt.org/schemas/domain/bhyve/1.0}"
 # What makes an element itself among its siblings: child path (or . for itself) and attributes.
 IDENTITIES = {
     "disk": ("target", ("dev",)),
@@ -20,12 +24,30 @@ IDENTITIES = {
     "channel": ("target", ("type", "name")),
     "graphics": (".", ("type",)),
     "filesystem": ("target", ("dir",)),
+    "hostdev": ("source/address", ("domain", "bus", "slot", "function", "device", "uuid")),
     "input": (".", ("type", "bus")),
     "timer": (".", ("name",)),
     "feature": (".", ("name",)),
     "redirdev": (".", ("bus", "type")),
+    "cell": (".", ("id",)),
+    "sibling": (".", ("id",)),
+    "memnode": (".", ("cellid",)),
+    "iothread": (".", ("id",)),
+    "vcpupin": (".", ("vcpu",)),
+    "iothreadpin": (".", ("iothread",)),
+    "vcpusched": (".", ("vcpus",)),
+    "iothreadsched": (".", ("iothreads",)),
+    "entry": (".", ("name",)),
+    "cookie": (".", ("name",)),
 }
-CASELESS = {("mac", "address"), ("uuid", None)}
+# What an element is, or libvirt chose for good, does not go because nobody names it any more.
+LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENTITIES.items() for key in keys} | {
+    ("type", "machine"),
+    ("type", "arch"),
+}
+HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
+# Elements whose order says something: what they are is where they stand.
+ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +61,18 @@ class Change:
 
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
-    for key, value in wanted.items():
-        if not is_same(wanted, key, value, live, live.get(key)):
-            live.set(key, value)
+    drop_other_kind(live, wanted, applied)
+    for key in wanted.keys():
+        if not same(wanted, key, live):
+            _set_value(live, key, wanted)
     for key in () if applied is None else applied.keys():
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
-            del live.attrib[key]
-    if xml.text(wanted) and not is_same(wanted, None, xml.text(wanted), live, xml.text(live)):
-        _set_text(live, wanted)
+            if (live.tag, key) not in LASTING:
+                del live.attrib[key]
+    if xml.text(wanted) and not same(wanted, None, live):
+        _set_value(live, None, wanted)
+    elif applied is not None and xml.text(applied) and not xml.text(wanted) and same(applied, None, live):
+        live.text = None
     olds = [] if applied is None else list(applied)
     old_of = dict(pairs_of(wanted, olds, fits))
     have_of = dict(pairs_of(wanted, live, fits))
@@ -54,7 +80,7 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
     for index, child in enumerate(wanted):
         if index in have_of:
             merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
-        else:
+        elif not says_nothing(child):
             live.append(deepcopy(child))
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
@@ -63,48 +89,101 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
 
 
 def _take_away(parent, node, applied) -> None:
-    """Remove an element that we applied: a device whole, of anything else only what we put into it."""
-    if parent.tag != "devices":
+    """Remove an element that we applied: a device and what has values whole, of a mere container what we put into it.
+
+    What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
+    """
+    ours = all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
+    whole = ours and (applied.keys() or (xml.text(applied) and same(applied, None, node)))
+    if parent.tag != "devices" and not whole:
         for key in applied.keys():
             if key in node.keys() and _is_ours(key, node, applied):
                 del node.attrib[key]
         children = list(node)
         for old, index in pairs_of(applied, children):
             _take_away(node, children[index], applied[old])
-        if len(node) or node.keys():
+        if len(node) or (node.keys() and not len(applied)):
             return
     parent.remove(node)
 
 
 def _is_ours(key: str, live, applied) -> bool:
     # A password is not in the record.
-    return key == "passwd" or live.get(key) == applied.get(key)
+    return key == "passwd" or same(applied, key, live)
 
 
-def _set_text(live, wanted) -> None:
-    if wanted.tag in MEMORY_TAGS and kib(wanted) is not None:
-        live.text = str(kib(wanted))
-        live.set("unit", "KiB")
+def _set_value(live, key: Optional[str], wanted) -> None:
+    """Give an element the wanted attribute (for key None, the text); a size in the unit that it has there."""
+    value = wanted.text if key is None else wanted.get(key)
+    if is_size(wanted, key):
+        value, unit = size_in_unit_of(live, wanted, key)
+        if unit is not None:
+            live.set("unit", unit)
+    if key is None:
+        live.text = value
     else:
-        live.text = wanted.text
+        live.set(key, value)
 
 
 def pairs_of(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
     """Return which child of `wanted` is which of `have`, as pairs of indices.
 
     Equal identities first; then a disk on the same file is the same under another name; then a child that leaves a
-    part of its identity open (an interface without a MAC) takes the first that is left and does not contradict it.
+    part of its identity open (an interface without a MAC) takes one that is left and does not contradict it. Of
+    several it takes one that says the same, else the first.
     """
-    names = [name_of(child) for child in wanted]
+    if not (len(wanted) and len(have)):
+        return []
+    left = {index: name_of(child) for index, child in enumerate(wanted)}
     free = {index: name_of(child) for index, child in enumerate(have)}
     pairs: dict[int, int] = {}
+    ones, others = _alone(left), _alone(free)
+    for name in ones.keys() & others.keys():
+        if ones[name] is not None and others[name] is not None:
+            pairs[ones[name]] = others[name]
+            del left[ones[name]], free[others[name]]
     for fit in fits or (same_identity, _same_file, _open):
-        for index, name in enumerate(names):
-            found = next((other for other, candidate in free.items() if index not in pairs and fit(name, candidate)), None)
-            if found is not None:
-                pairs[index] = found
-                del free[found]
+        # The one with the most to say chooses first, among those that say it.
+        for choose, order in ((_one_that_says_it, sorted(left, key=lambda index: -len(wanted[index]))), (_first, list(left))):
+            for index in order if free else ():
+                candidates = [other for other, name in free.items() if fit(left[index], name)] if index in left else []
+                found = choose(wanted[index], have, candidates)
+                if found is not None:
+                    pairs[index] = found
+                    del left[index], free[found]
     return sorted(pairs.items())
+
+
+def _alone(names: dict) -> dict:
+    """Return the index of each identity; None where several have it."""
+    found: dict = {}
+    for index, name in names.items():
+        found[name[:2]] = None if name[:2] in found else index
+    return found
+
+
+def _first(_child, _have, candidates: list[int]) -> Optional[int]:
+    return candidates[0] if candidates else None
+
+
+def _one_that_says_it(child, have, candidates: list[int]) -> Optional[int]:
+    if len(candidates) < 2 or child.tag in ORDERED:
+        return None
+    return next((other for other in candidates if _covers(have[other], child)), None)
+
+
+def _covers(live, wanted) -> bool:
+    """Return whether an element says all that is wanted."""
+    if not all(same(wanted, key, live) for key in wanted.keys()):
+        return False
+    if xml.text(wanted) and not same(wanted, None, live):
+        return False
+    if not len(wanted):
+        return True
+    pairs = dict(pairs_of(wanted, live))
+    return all(
+        _covers(live[pairs[index]], child) if index in pairs else says_nothing(child) for index, child in enumerate(wanted)
+    )
 
 
 def name_of(child) -> tuple:
@@ -127,21 +206,22 @@ def _open(name: tuple, candidate: tuple) -> bool:
 
 def _identity(node) -> tuple:
     place, keys = IDENTITIES.get(node.tag, (".", ()))
+    if node.tag == "channel" and node.get("name") is not None:
+        # Of SPICE.
+        place, keys = ".", ("name",)
     holder = node if place == "." else node.find(place)
-    return tuple("" if holder is None else (holder.get(key) or "").lower() for key in keys)
+    return tuple("" if holder is None else _plain(holder.get(key) or "") for key in keys)
 
 
-def is_same(wanted, key, value: str, live, other: Optional[str]) -> bool:
-    """Return whether an attribute (or, for key None, the text) has the same meaning on both sides."""
-    if other is None:
-        return False
-    if (wanted.tag, key) in CASELESS:
-        return value.lower() == other.lower()
-    return value == other or same_value(wanted, key, live)
+def _plain(value: str) -> str:
+    """Return a part of an identity as it can be compared: libvirt writes some numbers in hex."""
+    return str(int(value, 16)) if HEX.fullmatch(value) else value.lower()
 
 
 def differences(before, after, path: str):
     """Yield what `after` changes, in its order, at places named as in devices/disk[vda]/source/@file."""
+    if xml.etree.tostring(before, with_tail=False) == xml.etree.tostring(after, with_tail=False):
+        return
     for key in sorted(set(before.keys()) | set(after.keys())):
         if before.get(key) != after.get(key):
             yield Change(_join(path, f"@{key}"), before.get(key), after.get(key))

@@ -49,6 +49,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     _check_networks(sighting)
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
+    claims.refuse_taken_extras(sighting.guest, sighting.name, sighting.taken)
     new_record = _record(sighting, storage, desired, record)
     if record:
         claims.refuse_changed_disks(record, storage.volumes)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Optional
 
@@ -135,11 +134,4 @@ def _pending(tree, look: Look) -> tuple[Change, ...]:
     """Return where a guest runs with another configuration than the one that is defined, whoever made it."""
     if not (look.active and look.persistent):
         return ()
-    wanted = deepcopy(tree)
-    for cpu in wanted.findall("cpu[@match='minimum']"):
-        # The start gave it all that the host has.
-        wanted.remove(cpu)
-    for model in wanted.findall("cpu/model[@fallback]"):
-        # What was to happen at the start.
-        del model.attrib["fallback"]
-    return compare_running(look.name, wanted, look.inactive, look.active).differences
+    return compare_running(look.name, tree, look.inactive, look.active).differences

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .domain import PASSTHROUGH_ARCHES
 from .host import Host
+from .processor import PASSTHROUGH_ARCHES
 
 # SeaBIOS speaks on the serial console when it is told to, and needs next to no memory.
 X86 = ("x86_64", "i686")

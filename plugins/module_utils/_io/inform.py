@@ -12,10 +12,11 @@ from .._core.host import Host, parse_capabilities
 from .._core.image import Image, parse_image
 from .._core.match import PREFERRED_MACHINES, match, usual_machine
 from .._core.pipeline import plan_guest
+from .._core.secrets import mask
 from .._core.values import to_plain
 from .connection import Connection
 from .images import folder_of
-from .module import Outcome, mask
+from .module import Outcome
 from .probe import probe
 from .options import parse_access
 from .survey import Survey

@@ -11,9 +11,10 @@ from .._core import xml
 from .._core.errors import ImageError
 from .._core.lifecycle import RUNNING
 from .._core.report import GuestReport, Look, own_record, report_guest
+from .._core.secrets import mask
 from .._core.values import to_plain
 from .connection import Connection, doing, state_of
-from .module import Outcome, mask
+from .module import Outcome
 from .requirements import libvirt
 from .wait import addresses
 

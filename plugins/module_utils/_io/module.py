@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from .._core import xml
 from .._core.errors import ImageError
 from .._core.living import lasting, plan_fallback, plan_undo, split_at_start
 from .._core.plan import Plan
+from .._core.secrets import mask, masked
 from .._core.steps import DefineDomain, FillVolume, ImportBase
 from .._core.values import to_plain
 from .apply import apply
@@ -25,10 +25,6 @@ from .requirements import require
 from .spool import spool
 from .url import Access
 from .wait import wait_for
-
-# In the record it would say the whole domain twice.
-APPLIED = re.compile(r"(<image:applied>)[^<]*(</image:applied>)")
-PASSWORD = re.compile(r"(passwd=)(\"[^\"]*\"|'[^']*')")
 
 
 @dataclass
@@ -234,10 +230,10 @@ def describe(done: Done) -> dict:
         "changed": done.changed,
         "actions": [str(step) for step in (*done.steps, *done.undone)],
         # A domain that comes or goes as a whole is in the actions and the diff.
-        "changes": [_masked(change) for change in plan.changes if change.path != "domain"],
-        "drift": [_masked(change) for change in plan.drift],
+        "changes": [masked(change) for change in plan.changes if change.path != "domain"],
+        "drift": [masked(change) for change in plan.drift],
         "restart_required": plan.restart_required and not done.undone,
-        "pending": [] if done.undone else [_masked(change) for change in plan.pending],
+        "pending": [] if done.undone else [masked(change) for change in plan.pending],
         "boot": plan.verdict.index if plan.verdict else None,
         "virt_type": plan.verdict.virt_type if plan.verdict else None,
         "volumes": [describe_volume(volume) for volume in plan.volumes],
@@ -267,18 +263,6 @@ def diff_of(plan: Plan) -> dict:
     }
 
 
-def _masked(change) -> dict:
-    told = to_plain(change)
-    if told["path"].endswith("@passwd"):
-        return {"path": told["path"], "before": "********", "after": "********"}
-    return {key: mask(value) if value else value for key, value in told.items()}
-
-
 def _shown(domain_xml: str) -> str:
     # libvirt's way of writing the same XML is no difference.
     return mask(xml.to_text(xml.parse(domain_xml, "domain"))) if domain_xml else ""
-
-
-def mask(text: str) -> str:
-    """Return XML as it may be shown: without passwords."""
-    return APPLIED.sub(r"\1\2", PASSWORD.sub(r'\1"********"', text))

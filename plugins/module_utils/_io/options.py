@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, lifecycle, seed
+from .._core import guest, lifecycle, seed, system
 from .._core.errors import ImageError
 from .._core.trust import Signature
+from .hardware_options import DISKS, EXTRA_DISKS, GRAPHICS, HARDWARE, NETWORK
 from .url import Access
 
 URI = {"uri": {"type": "str", "default": "qemu:///system"}}
@@ -74,35 +75,6 @@ UNLISTED_FEATURES = {
     "unlisted_features": {"type": "str", "choices": list(guest.UNLISTED), "default": "off"},
 }
 
-NETWORK = {
-    "type": {"type": "str", "choices": list(guest.NETWORKS), "default": "network"},
-    "source": {"type": "str"},
-    "mac": {"type": "str"},
-    "model": {"type": "str"},
-    "target": {"type": "str"},
-    "script": {"type": "str"},
-    "port": {"type": "int"},
-}
-
-GRAPHICS = {
-    "type": {"type": "str", "choices": list(guest.GRAPHICS), "default": "auto"},
-    "listen": {"type": "str"},
-    "port": {"type": "int"},
-}
-
-DISKS = {
-    "disks": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "id": {"type": "str", "required": True},
-            "volume": {"type": "str"},
-            "size": {"type": "str"},
-            "pool": {"type": "str"},
-        },
-    },
-}
-
 WAIT = {
     "wait": {
         "type": "dict",
@@ -150,12 +122,14 @@ SHAPE = {
     **OUTSIDE,
     **TRUST,
     **MATCH,
-    "firmware": {"type": "str", "choices": list(guest.FIRMWARES), "default": "auto"},
+    "firmware": {"type": "str", "choices": list(system.FIRMWARES), "default": "auto"},
     "vcpus": {"type": "int"},
     "memory": {"type": "str"},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK},
     "graphics": {"type": "dict", "options": GRAPHICS},
+    **HARDWARE,
     **PLACE,
+    **EXTRA_DISKS,
     **UNLISTED_FEATURES,
     # It may hold passwords.
     "xml": {"type": "str", "no_log": True},

@@ -88,7 +88,7 @@ class Survey:
             verdict=verdict,
             networks={} if guest.state == "absent" else self._networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
-            taken={} if record and guest.state != "absent" else self._taken(),
+            taken={} if record and guest.state != "absent" and not guest.extra_disks else self._taken(),
             belongings=read_belongings(live, self.connection) if live and guest.state == "absent" else Belongings(),
         )
         return sighting if guest.state == "absent" else self._with_offer(sighting)

@@ -1,0 +1,43 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guest asks of its hypervisor that not every one has: refused in words before libvirt would."""
+
+from __future__ import annotations
+
+from .errors import Problem, Problems
+from .guest import Guest
+from .machine import QEMU_TYPES
+from .match import Verdict
+
+# Types besides QEMU's whose domains can have devices of the host.
+WITH_HOSTDEVS = ("xen", "bhyve", "lxc")
+
+
+def refuse_what_the_type_lacks(guest: Guest, verdict: Verdict) -> None:
+    """Raise ImageError with every option that only guests of QEMU and KVM can have, where this is none."""
+    type = verdict.virt_type
+    if type in QEMU_TYPES:
+        return
+    problems = Problems()
+    for option, asked in _asked(guest).items():
+        if asked:
+            problems.add(Problem(f"{option} is for guests of QEMU and KVM; this one is of type {type}"))
+    if guest.peripherals.hostdevs and type not in WITH_HOSTDEVS:
+        problems.add(Problem(f"hostdevs is for guests of QEMU, KVM and Xen; this one is of type {type}"))
+    problems.raise_any()
+
+
+def _asked(guest: Guest) -> dict[str, bool]:
+    """Return which of QEMU's options a guest has."""
+    devices, disks = guest.peripherals, guest.disks.values()
+    return {
+        "tpm": devices.tpm is not None,
+        "watchdog": devices.watchdog is not None,
+        "serial.log": devices.serial.log is not None,
+        "memballoon": devices.memballoon != "auto",
+        "filesystems": bool(devices.filesystems),
+        "hugepages": guest.hugepages is not None,
+        "iothreads": guest.processor.iothreads is not None,
+        "the tuning of disks": any(disk.drive.tuned for disk in (*disks, *guest.extra_disks)),
+    }

@@ -1,0 +1,48 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a domain is secret, and must not be shown or kept where everyone who may read the domain sees it."""
+
+from __future__ import annotations
+
+import re
+
+from .values import to_plain
+
+HIDDEN = "********"
+# In the record it would say the whole domain twice.
+APPLIED = re.compile(r"(<image:applied>)[^<]*(</image:applied>)")
+PASSWORD = re.compile(r"(passwd=)(\"[^\"]*\"|'[^']*')")
+COOKIE = re.compile(r"(<cookie\b[^>]*>)[^<]+(</cookie>)")
+SECRET_PLACE = re.compile(r".*(/@passwd|/cookie(\[[^/]*\])?)")
+
+
+def mask(text: str) -> str:
+    """Return XML as it may be shown: without passwords and cookies."""
+    masked = COOKIE.sub(rf"\1{HIDDEN}\2", PASSWORD.sub(rf'\1"{HIDDEN}"', text))
+    return APPLIED.sub(r"\1\2", masked)
+
+
+def masked(change) -> dict:
+    """Return a change as it may be shown: path, before, after."""
+    told = to_plain(change)
+    if SECRET_PLACE.fullmatch(told["path"]) and not (told["before"] or told["after"] or "").startswith("<"):
+        return {"path": told["path"], "before": HIDDEN, "after": HIDDEN}
+    return {key: mask(value) if value else value for key, value in told.items()}
+
+
+def blank_secrets(tree) -> None:
+    """Leave of each secret in a tree only that there is one."""
+    for node in tree.iter():
+        if "passwd" in node.keys():
+            node.set("passwd", "")
+    for cookie in tree.iter("cookie"):
+        cookie.text = None
+
+
+def drop_secrets(tree) -> None:
+    """Take out of a tree what libvirt does not show without VIR_DOMAIN_XML_SECURE."""
+    for node in tree.iter():
+        node.attrib.pop("passwd", None)
+    for cookies in tree.findall(".//cookies"):
+        cookies.getparent().remove(cookies)
