@@ -90,11 +90,20 @@ def without_other_machine_s(live, wanted):
 
 def drop_derived(merged, live, wanted) -> None:
     """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
+    _drop_vcpus(merged, live, wanted)
     _drop_disk_addresses(merged, wanted)
     _drop_firmware(merged, live, wanted)
     _drop_audio(merged, live, wanted)
     _drop_console(merged, wanted)
     _follow_listen(merged, wanted)
+
+
+def _drop_vcpus(merged, live, wanted) -> None:
+    """A list of which processors are plugged in says how many there are, and more loudly: virDomainVcpuParse."""
+    counts = [(xml.text(node), node.get("current")) for node in (merged.find("vcpu"), live.find("vcpu")) if node is not None]
+    vcpus = merged.find("vcpus")
+    if vcpus is not None and wanted.find("vcpus") is None and len(set(counts)) > 1:
+        merged.remove(vcpus)
 
 
 def _drop_disk_addresses(merged, wanted) -> None:
