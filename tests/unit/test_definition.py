@@ -162,6 +162,27 @@ def test_no_password_in_the_record():
     assert made.xml.count("s3cret") == 1
 
 
+def test_no_cookie_in_the_record():
+    """As with passwords: it is known that there is one, so that it can go."""
+    cookies = "<cookies><cookie name='a'>s3cret</cookie><cookie name='b'>t0psecret</cookie></cookies>"
+    wanted = edited(WANTED, [f"+ devices/disk/source {cookies}"])
+    told = record(wanted).applied
+    assert 'name="a"' in told and "s3cret" not in told
+    made = definition.redefine(wanted, LIVE, record(wanted))
+    assert made.xml.count("s3cret") == 1
+    assert lines(definition.redefine(wanted, made.xml, record(wanted)).changes) == []
+    gone = definition.redefine(WANTED, made.xml, record(WANTED))
+    assert "cookie" not in gone.xml
+
+
+def test_a_record_in_what_is_wanted_is_none():
+    """As where someone defines what virsh dumpxml showed."""
+    shown = xml.parse(LIVE, "shown")
+    applied = definition.applied_text(shown)
+    assert "record" not in applied
+    assert lines(definition.find_changes(shown, xml.parse(LIVE, "live"))) == []
+
+
 @pytest.mark.parametrize(
     "broken",
     ["<applied>", "", "<!DOCTYPE a><a/>", "<domain><devices>" * 3, "\ud800"],

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.virt.image.plugins.filter.changes import FilterModule as ChangesModule
 from ansible_collections.virt.image.plugins.filter.image import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.tests.unit.support import text
 
-FILTERS = FilterModule().filters()
+FILTERS = {**FilterModule().filters(), **ChangesModule().filters()}
 MANUAL, QEMU = text("descriptors/manual.xml"), text("capabilities/qemu.xml")
 
 # A plain image need not come from our own filter, and may be years old.
@@ -52,7 +55,7 @@ def refused(name, *arguments, **options):
 
 
 def test_names():
-    assert sorted(FILTERS) == ["from_capabilities", "from_descriptor", "match_boots", "to_domain_xml"]
+    assert sorted(FILTERS) == ["domain_changes", "from_capabilities", "from_descriptor", "match_boots", "to_domain_xml"]
 
 
 @pytest.mark.parametrize("path, value", IMAGE_LIES, ids=[path for path, _value in IMAGE_LIES])
@@ -63,7 +66,8 @@ def test_no_image_that_no_descriptor_gives(path, value):
 @pytest.mark.parametrize("name", sorted(FILTERS))
 @pytest.mark.parametrize("value", [None, 1, [], {}, True, ["x"], {"name": "x"}], ids=repr)
 def test_wrong_first_argument(name, value):
-    refused(name, value, *([host()] if name in ("match_boots", "to_domain_xml") else []))
+    more = {"match_boots": [host()], "to_domain_xml": [host()], "domain_changes": ["<domain/>"]}
+    refused(name, value, *more.get(name, []))
 
 
 @pytest.mark.parametrize(
@@ -131,3 +135,34 @@ def test_the_host_s_default_for_unlisted_features():
 
 def test_the_same_bytes_each_time():
     assert FILTERS["to_domain_xml"](image(), host()) == FILTERS["to_domain_xml"](image(), host())
+
+
+WANTED, LIVE = text("live/web1.wanted.xml"), text("live/web1.xml")
+
+
+def test_what_differs_between_wanted_and_live():
+    assert FILTERS["domain_changes"](WANTED, LIVE) == []
+    assert FILTERS["domain_changes"](WANTED.replace("<vcpu>4<", "<vcpu>2<"), LIVE) == [
+        {"path": "vcpu", "before": "4", "after": "2"}
+    ]
+
+
+def test_what_was_applied_and_is_not_wanted_differs_where_there_is_a_record():
+    less = WANTED.replace("<title>A small Linux</title>", "")
+    assert [change["path"] for change in FILTERS["domain_changes"](less, LIVE)] == ["title"]
+    strangers = re.sub(r"(?s)<metadata>.*</metadata>", "", LIVE)
+    assert FILTERS["domain_changes"](less, strangers) == []
+
+
+def test_changes_show_no_secrets():
+    cookie = "<cookies><cookie name='a'>s3cret</cookie></cookies></source>"
+    wanted = WANTED.replace("<graphics ", "<graphics passwd='s3cret' ").replace("</source>", cookie)
+    wanted = re.sub(r"(<source file=[^>]*)/>", rf"\1>{cookie}", wanted, count=1)
+    told = FILTERS["domain_changes"](wanted, LIVE)
+    assert [change["path"] for change in told] == ["devices/disk[vda]/source/cookies", "devices/graphics[vnc]/@passwd"]
+    assert "s3cret" not in repr(told)
+
+
+@pytest.mark.parametrize("value", [None, 1, [], "", "<network/>", "<domain>"], ids=repr)
+def test_wrong_live_domain(value):
+    assert "live domain" in refused("domain_changes", WANTED, value)

@@ -42,6 +42,13 @@ def pending(wanted, active, absent=()):
         (domain(memory="102400"), domain(memory="100352"), True),
         (domain(rest="<cpu mode='host-model'/>"), domain(rest="<cpu mode='custom' match='exact'><model>EPYC</model></cpu>"), False),
         (domain(rest="<cpu mode='custom' check='none'/>"), domain(rest="<cpu mode='custom' check='full'/>"), False),
+        (domain(rest="<cpu match='minimum'><model>qemu64</model></cpu>"), domain(rest="<cpu match='exact'><model>EPYC</model></cpu>"), False),
+        (
+            domain(rest="<cpu><model fallback='allow'>qemu64</model></cpu>"),
+            domain(rest="<cpu><model fallback='forbid'>qemu64</model></cpu>"),
+            False,
+        ),
+        (domain(rest="<cpu><model>qemu64</model></cpu>"), domain(rest="<cpu><model>EPYC</model></cpu>"), True),
         (domain(rest="<cpu mode='custom'/>"), domain(rest="<cpu mode='maximum'/>"), True),
         (domain(firmware="firmware='efi'"), domain(loader=UEFI), False),
         (domain(firmware="firmware='efi'"), domain(), True),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Optional
 
+from .sameness import same
+
 # What tells the kind (child path, or . for itself, and attribute), and what goes with the old one: child paths, and
 # attributes as PATH/@KEY.
 KINDS = {
@@ -36,7 +38,7 @@ def drop_other_kind(live, wanted, applied) -> None:
         if kind is None and (applied is None or _kind(applied, place, key) is None):
             # It is whatever it became.
             continue
-        if kind == old:
+        if kind == old or (place == "." and same(wanted, key, live)):
             continue
         for part in derived:
             _drop(live, part)

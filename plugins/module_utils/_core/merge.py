@@ -144,7 +144,10 @@ def pairs_of(wanted, have, fits: tuple = ()) -> list[tuple[int, int]]:
             del left[ones[name]], free[others[name]]
     for fit in fits or (same_identity, _same_file, _open):
         # The one with the most to say chooses first, among those that say it.
-        for choose, order in ((_one_that_says_it, sorted(left, key=lambda index: -len(wanted[index]))), (_first, list(left))):
+        for choose, order in (
+            (_one_that_says_it, sorted(left, key=lambda index: -len(wanted[index]))),
+            (_first, list(left)),
+        ):
             for index in order if free else ():
                 candidates = [other for other, name in free.items() if fit(left[index], name)] if index in left else []
                 found = choose(wanted[index], have, candidates)
@@ -182,7 +185,8 @@ def _covers(live, wanted) -> bool:
         return True
     pairs = dict(pairs_of(wanted, live))
     return all(
-        _covers(live[pairs[index]], child) if index in pairs else says_nothing(child) for index, child in enumerate(wanted)
+        _covers(live[pairs[index]], child) if index in pairs else says_nothing(child)
+        for index, child in enumerate(wanted)
     )
 
 

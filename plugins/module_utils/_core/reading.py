@@ -134,7 +134,12 @@ def _read_hostdev(hostdev) -> None:
 
 def _read_iscsi(source) -> None:
     """The first unit is named: virDomainPostParseCheckISCSIPath in conf/domain_postparse.c."""
-    if source is not None and source.get("protocol") == "iscsi" and source.get("name") and "/" not in source.get("name"):
+    if (
+        source is not None
+        and source.get("protocol") == "iscsi"
+        and source.get("name")
+        and "/" not in source.get("name")
+    ):
         source.set("name", f"{source.get('name')}/0")
 
 

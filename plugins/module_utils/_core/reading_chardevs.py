@@ -72,6 +72,11 @@ def read_chardev(device) -> None:
 
 def _is_default(path: str, target) -> bool:
     """Return whether libvirt chooses this path: qemuDomainChrDefDropDefaultPath in qemu/qemu_domain.c."""
-    if target is None or target.getparent().tag != "channel" or target.get("type") != "virtio" or not target.get("name"):
+    if (
+        target is None
+        or target.getparent().tag != "channel"
+        or target.get("type") != "virtio"
+        or not target.get("name")
+    ):
         return False
     return bool(re.fullmatch(rf".*/channel(/target)?/([^/]+\.|domain-[^/]+/){re.escape(target.get('name'))}", path))

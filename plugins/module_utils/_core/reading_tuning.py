@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Optional
 
 from . import xml
 from .sameness import kib, members, spread
@@ -26,12 +27,18 @@ def read_memory(tree, live) -> None:
     memory, current, held = tree.find("memory"), tree.find("currentMemory"), live.find("memory")
     if memory is None:
         return
-    cells = [kib(cell, "memory") for cell in tree.findall("cpu/numa/cell")]
-    sizes = cells + [kib(size) for size in tree.findall("devices/memory/target/size")]
-    if any(cells) and None not in sizes and held is not None and kib(held) == sum(sizes):
-        _set_size(memory, sum(sizes))
+    wanted, there = _told(tree), _told(live)
+    if wanted is not None and held is not None and kib(held) in (wanted, there):
+        _set_size(memory, wanted)
     if current is not None and None not in (kib(current), kib(memory)) and not 0 < kib(current) <= kib(memory):
         _set_size(current, kib(memory))
+
+
+def _told(tree) -> Optional[int]:
+    """Return the KiB of all nodes and memory modules, or None where there are no nodes."""
+    cells = [kib(cell, "memory") for cell in tree.findall("cpu/numa/cell")]
+    sizes = cells + [kib(size) for size in tree.findall("devices/memory/target/size")]
+    return sum(sizes) if any(cells) and None not in sizes else None
 
 
 def _set_size(node, amount: int) -> None:
