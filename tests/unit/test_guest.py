@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core.drive import DiskOption
+from ansible_collections.virt.image.plugins.module_utils._core.drive import DiskOption, Drive, ExtraDisk
 from ansible_collections.virt.image.plugins.module_utils._core.guest import Shutdown, Wait, parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish
-from ansible_collections.virt.image.plugins.module_utils._core.network import Network
-from ansible_collections.virt.image.plugins.module_utils._core.screen import Graphics
+from ansible_collections.virt.image.plugins.module_utils._core.memory import Hugepages
+from ansible_collections.virt.image.plugins.module_utils._core.network import Network, Vlan
+from ansible_collections.virt.image.plugins.module_utils._core.peripherals import Peripherals, Serial, Tpm
+from ansible_collections.virt.image.plugins.module_utils._core.processor import Cpu, Processor, Tuning
+from ansible_collections.virt.image.plugins.module_utils._core.screen import Graphics, Video
 from ansible_collections.virt.image.plugins.module_utils._core.system import Start
 from ansible_collections.virt.image.tests.unit.support import message, table
 
+EMPTY = ExtraDisk("file", None, None, None, (), "cdrom", "raw", True, False, Drive())
+PLAIN_START = Start("auto", None, (), "utc", "destroy", "restart", "destroy")
+BARE = Peripherals(None, True, Serial(), True, "auto", None, (), ())
 MAC = "52:54:00:12:34:56"
+
+
+def pinned(**pins):
+    return Processor(tuning=Tuning(**pins))
 
 
 def parse(**options):
@@ -28,7 +40,7 @@ def parse(**options):
         ("boot", None),
         ("virt_type", None),
         ("machine", None),
-        ("start", Start("auto", None, (), "utc", "destroy", "restart", "destroy")),
+        ("start", PLAIN_START),
         ("vcpus", None),
         ("memory_kib", None),
         ("networks", None),
@@ -89,6 +101,38 @@ def test_default(field, value):
             "disks",
             {"a": DiskOption(2**30), "b": DiskOption(None, "p")},
         ),
+        (
+            {"disks": [{"id": "a", "bus": "scsi", "detect_zeroes": True, "bytes_per_second": "1 MiB", "iops": "7"}]},
+            "disks",
+            {
+                "a": DiskOption(
+                    drive=Drive(
+                        bus="scsi", detect_zeroes="on", limits={"total_bytes_sec": 2**20, "total_iops_sec": 7}
+                    )
+                )
+            },
+        ),
+        ({"extra_disks": [{"device": "cdrom"}]}, "extra_disks", (EMPTY,)),
+        (
+            {"extra_disks": [{"type": "network", "protocol": "nbd", "hosts": [{"name": "h", "port": "5"}]}]},
+            "extra_disks",
+            (replace(EMPTY, type="network", protocol="nbd", hosts=(("h", 5),), device="disk", readonly=False),),
+        ),
+        ({"cpu_tuning": {"vcpu_pins": {"1": "3,1-2", 0: 4}}}, "processor", pinned(vcpu_pins={1: "1-3", 0: "4"})),
+        ({"cpu_tuning": {"emulator_pin": "0-7,^3,^5,^6"}}, "processor", pinned(emulator_pin="0-2,4,7")),
+        ({"cpu": {"model": "EPYC"}}, "processor", Processor(cpu=Cpu("custom", "EPYC"))),
+        ({"hugepages": {}}, "hugepages", Hugepages()),
+        ({"hugepages": {"size": "2 MiB"}}, "hugepages", Hugepages(2048)),
+        ({"video": {"vram": "16 MiB"}}, "video", Video(None, 16384)),
+        (
+            {"networks": [{"source": "n", "vlan": {"tags": [1, "2"]}}]},
+            "networks",
+            (Network("network", "n", vlan=Vlan((1, 2), True)),),
+        ),
+        ({"boot_devices": ["cdrom", "hd"]}, "start", replace(PLAIN_START, boot_devices=("cdrom", "hd"))),
+        # YAML reads 2.0 as a number.
+        ({"tpm": {"version": 2.0}}, "peripherals", replace(BARE, tpm=Tpm("emulator", None, "2.0", None))),
+        ({"agent": False, "rng": False}, "peripherals", replace(BARE, agent=False, rng=False)),
         ({"unlisted_features": "host_default"}, "wish", Wish(None, None, None, False)),
         # YAML 1.1 reads off as false.
         ({"unlisted_features": False}, "unlisted_features", "off"),

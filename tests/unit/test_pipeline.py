@@ -164,3 +164,27 @@ def test_the_record_tells_where_the_disks_came_from():
 def test_a_started_guest_says_its_type():
     plan = plan_guest(sighting(state="started"))
     assert [step.virt_type for step in plan.steps if isinstance(step, StartDomain)] == ["kvm"]
+
+
+MOVED = {"disks": [{"id": "data", "target": "vdc"}], "extra_disks": [{"source": "/srv/x.raw"}]}
+
+
+def sources(domain_xml):
+    """Return which file is behind each of a domain's disks."""
+    disks = xml.parse(domain_xml, "domain").findall("devices/disk")
+    return {disk.find("target").get("dev"): disk.find("source").get("file") for disk in disks}
+
+
+def test_options_move_disks_and_back():
+    was, data = made(**MOVED), "/pool/web1-data.raw"
+    assert sources(was.xml) == {"vda": "/pool/web1-root.qcow2", "vdb": "/srv/x.raw", "vdc": data}
+    assert again(was, **MOVED).steps == ()
+    assert sources(again(was).after) == {"vda": "/pool/web1-root.qcow2", "vdb": data}
+
+
+@pytest.mark.parametrize("path", ["/srv/x.raw", "/pool/web1-data.raw"])
+def test_a_disk_under_an_external_snapshot_is_not_turned_back(path):
+    was = made(**MOVED)
+    covered = replace(was, xml=was.xml.replace(f'<source file="{path}"', '<source file="/srv/over.qcow2"', 1))
+    told = message(again, covered, **MOVED)
+    assert f"is now /srv/over.qcow2, not {path} (an external snapshot?)" in told

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Optional
 
 from . import xml
+from .definition import applied_of
 from .derived import has_uefi
 from .errors import ImageError
 from .guest import Guest
@@ -80,17 +81,18 @@ def chain_paths(domain_xml: str) -> set:
 
 def disk_paths(domain_xml: str) -> set:
     """Return the files and devices that a domain has as its disks, the top of each chain."""
-    tree = xml.parse(domain_xml, "live domain")
-    return {_path(disk) for disk in tree.findall("devices/disk")} - {None}
+    return _sources(xml.parse(domain_xml, "live domain"))
 
 
 def refuse_moved_disks(record: Record, live, desired) -> None:
     """Refuse to turn a disk back from a file that someone else put under it: what was written since is in that file."""
-    recorded = {disk.path for disk in record.disks}
+    applied = applied_of(record)
+    # What we put there by ourselves, extra disks too, was moved by options.
+    ours = {disk.path for disk in record.disks} | (set() if applied is None else _sources(applied))
     sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
     for disk in desired.findall("devices/disk"):
         found, wanted = sources.get(_target(disk)), _path(disk)
-        if found and wanted in recorded and found != wanted and found not in recorded:
+        if found and wanted in ours and found != wanted and found not in ours:
             raise ImageError(
                 f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
                 # Without --base all would be written into the deepest layer, which the guests of an image share.
@@ -140,6 +142,10 @@ def written_disks(domain) -> set:
     """Return the files and devices that a domain has for itself, as its tree says."""
     alone = [disk for disk in domain.findall("devices/disk") if disk.find("readonly") is None and disk.find("shareable") is None]
     return {_path(disk) for disk in alone} - {None}
+
+
+def _sources(domain) -> set:
+    return {_path(disk) for disk in domain.findall("devices/disk")} - {None}
 
 
 def _target(disk) -> Optional[str]:

@@ -146,6 +146,8 @@ def _check(asker: Asker, guest: Guest) -> None:
     memory = guest.memory_kib and memory_mistake(guest.memory_kib, guest.max_memory_kib)
     if memory:
         asker.wrong(memory)
+    if guest.max_memory_kib and guest.peripherals.memballoon == "none":
+        asker.wrong("max_memory needs the balloon, through which a guest gets more or less, and memballoon is none")
     _check_iothreads(asker, guest)
 
 
