@@ -94,6 +94,12 @@ def test_other_disks_are_refused(edits, told):
     assert message(plan_guest, seen(theirs(*edits), adopt=True)) == told
 
 
+def test_a_disk_of_its_owner_keeps_its_place():
+    disk = '<disk type="file" device="disk"><source file="/srv/theirs.raw"/><target dev="vdc" bus="virtio"/></disk>'
+    found = seen(theirs(f"+ devices {disk}"), adopt=True, extra_disks=[{"source": "/srv/x.raw"}])
+    assert "disk vdc is /srv/theirs.raw, which someone else gave" in message(plan_guest, found)
+
+
 def test_an_overlay_of_something_else_is_refused():
     found = seen(theirs(), adopt=True)
     found.world.found["/pool/web1-root.qcow2"] = Found(Header("qcow2", 2**30, "/other.raw"), True)

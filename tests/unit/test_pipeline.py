@@ -182,6 +182,19 @@ def test_options_move_disks_and_back():
     assert sources(again(was).after) == {"vda": "/pool/web1-root.qcow2", "vdb": data}
 
 
+def test_a_disk_of_someone_else_keeps_its_place():
+    theirs = '<disk type="file" device="disk"><source file="/srv/theirs.raw"/><target dev="vdc" bus="virtio"/></disk>'
+    live = made()
+    live = replace(live, xml=live.xml.replace("</devices>", f"{theirs}</devices>"))
+    extra = {"source": "/srv/x.raw"}
+    assert message(again, live, extra_disks=[extra]) == (
+        "disk vdc is /srv/theirs.raw, which someone else gave to the domain, and /srv/x.raw is to be there; give that another "
+        "target"
+    )
+    plan = again(live, extra_disks=[{**extra, "target": "vdd"}])
+    assert sources(plan.after)["vdc"] == "/srv/theirs.raw"
+
+
 @pytest.mark.parametrize("path", ["/srv/x.raw", "/pool/web1-data.raw"])
 def test_a_disk_under_an_external_snapshot_is_not_turned_back(path):
     was = made(**MOVED)

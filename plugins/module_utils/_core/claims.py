@@ -85,19 +85,22 @@ def disk_paths(domain_xml: str) -> set:
 
 
 def refuse_moved_disks(record: Record, live, desired) -> None:
-    """Refuse to turn a disk back from a file that someone else put under it: what was written since is in that file."""
+    """Refuse to put a disk in the place of one that someone else put there: what was written to that is out of sight then."""
     applied = applied_of(record)
     # What we put there by ourselves, extra disks too, was moved by options.
     ours = {disk.path for disk in record.disks} | (set() if applied is None else _sources(applied))
     sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
     for disk in desired.findall("devices/disk"):
         found, wanted = sources.get(_target(disk)), _path(disk)
-        if found and wanted in ours and found != wanted and found not in ours:
-            raise ImageError(
-                f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
-                # Without --base all would be written into the deepest layer, which the guests of an image share.
-                f"runs, virsh blockcommit {live.findtext('name')} {_target(disk)} --base {wanted} --active --pivot --wait"
-            )
+        if not found or found == wanted or found in ours:
+            continue
+        if wanted not in ours:
+            raise _replaced(disk, found)
+        raise ImageError(
+            f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
+            # Without --base all would be written into the deepest layer, which the guests of an image share.
+            f"runs, virsh blockcommit {live.findtext('name')} {_target(disk)} --base {wanted} --active --pivot --wait"
+        )
 
 
 def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
@@ -105,8 +108,10 @@ def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
     own = {volume.path for volume in volumes if not volume.shared and volume.use != "scratch" and volume.disk != SEED}
     found = {_path(disk): disk for disk in live.findall("devices/disk")}
     had = ", ".join(f"{_target(disk)} {_path(disk) or 'without file'}" for disk in live.findall("devices/disk")) or "none"
+    sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
+    wanted = _sources(desired)
     for disk in desired.findall("devices/disk"):
-        path, format = _path(disk), _format(disk)
+        path, format, there = _path(disk), _format(disk), sources.get(_target(disk))
         if path in own and path not in found:
             raise ImageError(
                 f"cannot be adopted: its disk {_target(disk)} would be {path}, which the domain does not have; its disks are "
@@ -116,6 +121,15 @@ def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
             raise ImageError(
                 f"cannot be adopted: its disk {path} would be {format}, and the domain has it as {_format(found[path])}"
             )
+        if there and there not in wanted:
+            raise _replaced(disk, there)
+
+
+def _replaced(disk, found: str) -> ImageError:
+    return ImageError(
+        f"disk {_target(disk)} is {found}, which someone else gave to the domain, and {_path(disk) or 'another one'} is to be "
+        "there; give that another target"
+    )
 
 
 def refuse_lost_firmware(live, desired) -> None:
