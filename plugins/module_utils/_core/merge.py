@@ -62,6 +62,11 @@ class Change:
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
     drop_other_kind(live, wanted, applied)
+    # Before the attributes: some say nothing beside one text, and something beside another (see same).
+    if xml.text(wanted) and not same(wanted, None, live):
+        _set_value(live, None, wanted)
+    elif applied is not None and xml.text(applied) and not xml.text(wanted) and same(applied, None, live):
+        live.text = None
     for key in wanted.keys():
         if not same(wanted, key, live):
             _set_value(live, key, wanted)
@@ -69,10 +74,6 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             if (live.tag, key) not in LASTING:
                 del live.attrib[key]
-    if xml.text(wanted) and not same(wanted, None, live):
-        _set_value(live, None, wanted)
-    elif applied is not None and xml.text(applied) and not xml.text(wanted) and same(applied, None, live):
-        live.text = None
     olds = [] if applied is None else list(applied)
     old_of = dict(pairs_of(wanted, olds, fits))
     have_of = dict(pairs_of(wanted, live, fits))
