@@ -12,12 +12,15 @@ from .sameness import same
 # What tells the kind (child path, or . for itself, and attribute), and what goes with the old one: child paths, and
 # attributes as PATH/@KEY.
 KINDS = {
+    "clock": ((".", "offset", ("@adjustment", "@basis", "@start", "@timezone")),),
     "cpu": ((".", "mode", ("@migratable", "@check")),),
     "disk": ((".", "device", ("readonly", "target/@tray")), (".", "type", ("driver/@type",))),
     "hostdev": ((".", "type", ("address",)),),
+    "interface": ((".", "type", ("source/@mode",)),),
     "memballoon": ((".", "model", ("address", "stats")),),
     "panic": ((".", "model", ("address",)),),
     "parallel": (("target", "type", ("address", "target/model")),),
+    "rng": (("backend", "model", ("backend/@type", "backend/protocol", "backend/source")),),
     "serial": (("target", "type", ("address", "target/model")),),
     "sound": ((".", "model", ("codec",)),),
     "video": (
@@ -67,7 +70,8 @@ def _drop_other_listening(live, wanted, applied) -> None:
         way = "address"
     other = way not in (None, _listening(live))
     if other or (applied is not None and _names_address(applied) and not _names_address(wanted)):
-        for place in ("listen", "@listen", "@socket"):
+        ports = ("@port", "@tlsPort", "@autoport") if way in ("socket", "none") else ()
+        for place in ("listen", "@listen", "@socket", *ports):
             _drop(live, place)
 
 
