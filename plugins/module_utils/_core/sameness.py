@@ -122,7 +122,7 @@ def says_nothing(node) -> bool:
 def _is_unsaid(wanted, key: Optional[str], live) -> bool:
     """Return whether an attribute says what is so where libvirt does not write it."""
     if (wanted.tag, key) == ("vcpu", "current"):
-        return wanted.get(key) == xml.text(live)
+        return wanted.get(key) == xml.text(wanted)
     if (wanted.tag, key) == ("disk", "snapshot"):
         return wanted.get(key) == "no" and live.find("readonly") is not None
     return (wanted.tag, key) in UNSAID and UNSAID[wanted.tag, key] == wanted.get(key)
