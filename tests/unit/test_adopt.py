@@ -57,7 +57,7 @@ def test_what_its_owner_had_besides_stays():
 def test_it_is_not_restarted():
     live = theirs("memory = 1048576", state="running")
     plan = plan_guest(seen(live, adopt=True, apply="restart", state="started"))
-    assert [str(step) for step in plan.steps] == ["redefine domain web1", "update the metadata of running domain web1"]
+    assert [str(step) for step in plan.steps] == ["redefine domain web1"]
     assert plan.restart_required
 
 

@@ -37,13 +37,15 @@ def applied_as(tree):
 
 @pytest.mark.parametrize("row", table("live.yml"))
 def test_running(row):
-    wanted, was = edited(RENDERED, row.get("wanted", [])), edited(RENDERED, row.get("was", []))
+    was, active = edited(RENDERED, row.get("was", [])), edited(ACTIVE, row.get("user", []))
+    wanted = edited(was if row.get("from") == "was" else RENDERED, row.get("wanted", []))
     changes = tuple(Change(path, "a", "b") for path in row.get("changes", []))
     found = live.compare_running(
-        "hot", wanted, xml.to_text(wanted), xml.to_text(ACTIVE), (), changes, applied_as(was), frozenset(["/seed.iso"])
+        "hot", wanted, xml.to_text(wanted), xml.to_text(active), (), changes, applied_as(was), frozenset(["/seed.iso"])
     )
     assert [str(step) for step in found.steps] == row.get("steps", [])
     assert [change.path for change in found.pending] == row.get("pending", [])
+    assert [change.path for change in found.foreign] == row.get("foreign", [])
 
 
 def test_a_device_comes_without_its_place_in_the_configuration():
@@ -59,3 +61,18 @@ def test_a_disk_goes_as_it_runs_and_by_its_name():
         "hot", wanted, xml.to_text(wanted), xml.to_text(ACTIVE), before_xml=applied_as(RENDERED)
     ).steps
     assert step.target == "vda" and "virtio-disk0" in step.xml
+
+
+def test_a_balloon_that_was_to_be_set_at_the_next_start():
+    active, wanted = edited(ACTIVE, []), edited(RENDERED, ["currentMemory = 393216"])
+    set_record(active, Record("web", None, None, 1, (), definition.applied_text(RENDERED)))
+    found = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active))
+    assert [(change.path, change.before, change.after) for change in found.pending] == [("currentMemory", "524288", "393216")]
+
+
+def test_what_went_before_and_still_runs():
+    """A run that was killed, or waited for the next start: the running domain knows what it was started with."""
+    active, wanted = edited(ACTIVE, []), edited(RENDERED, ["- devices/disk[1]"])
+    set_record(active, Record("web", None, None, 1, (), definition.applied_text(RENDERED)))
+    found = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active), before_xml=applied_as(wanted))
+    assert [str(step) for step in found.steps] == ["detach disk[vda] from running domain hot"]

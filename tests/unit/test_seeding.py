@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
-from ansible_collections.virt.image.plugins.module_utils._core.live_steps import SetMetadata
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
 from ansible_collections.virt.image.plugins.module_utils._core.seed import Seed
 from ansible_collections.virt.image.plugins.module_utils._core.seeding import seed_volume
@@ -57,8 +56,7 @@ def test_another_content(state, deleted):
     """The old one goes, but not while the guest runs with it."""
     live = made(state=state, **ONE)
     expected = [(CreateSeed, path_of(OTHER)), (DefineDomain, None)]
-    shown = [(DeleteVolume, path_of(ONE))] if deleted else [(SetMetadata, None)]
-    assert steps(live, [path_of(ONE)], **OTHER) == expected + shown
+    assert steps(live, [path_of(ONE)], **OTHER) == expected + [(DeleteVolume, path_of(ONE))] * deleted
 
 
 def test_the_old_one_goes_once_the_guest_was_started_anew():
@@ -68,11 +66,7 @@ def test_the_old_one_goes_once_the_guest_was_started_anew():
     assert plan.restart_required
     live = replace(made(state="running", **ONE), xml=new)
     assert steps(live, there, **OTHER) == []
-    assert steps(replace(live, active=new), there, **OTHER) == [
-        (DefineDomain, None),
-        (SetMetadata, None),
-        (DeleteVolume, path_of(ONE)),
-    ]
+    assert steps(replace(live, active=new), there, **OTHER) == [(DefineDomain, None), (DeleteVolume, path_of(ONE))]
 
 
 def test_no_seed_any_more():

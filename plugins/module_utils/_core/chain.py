@@ -20,6 +20,8 @@ PATHS = {"file": "file", "block": "dev", "dir": "dir", "vhostuser": "path", "vho
 FORMATS = {"aio": "raw"}
 # What counts in a domain is 32 bits wide: indexes, ports, namespaces.
 MAX_NUMBER = 2**32 - 1
+# What of <source> tells which disk it is; the rest is how to get at it, or libvirt's own.
+SOURCE_KEYS = ("file", "dev", "dir", "pool", "volume", "protocol", "name")
 
 
 @dataclass(frozen=True)
@@ -194,3 +196,9 @@ def _number(text: Optional[str], key: str, node, where: str, hex_too: bool = Fal
         problem = xml.problem(f'{key}="{text[:20]}" is no number from 0 to {MAX_NUMBER}', node, where)
         raise ImageError.of([problem])
     return number
+
+
+def source_of(disk) -> tuple:
+    """Return what a disk is, as its own <source> says; empty for a drive without a medium."""
+    source = disk.find("source")
+    return () if source is None else tuple((key, source.get(key)) for key in SOURCE_KEYS if source.get(key))

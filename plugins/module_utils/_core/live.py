@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import xml
+from .chain import source_of
 from .definition import applied_of
 from .derived import as_started, has_uefi
-from .live_steps import AttachDevice, DetachDevice, SetMemory, SetMetadata, SetVcpus, UpdateDevice
-from .merge import Change, differences, line_of, merge, name_of, steps_of
+from .live_steps import AttachDevice, DetachDevice, SetMemory, SetTexts, SetVcpus, UpdateDevice
+from .merge import Change, differences, line_of, merge, pairs_of, steps_of
 from .reading import as_read
-from .record import bare_record, find_record, read_record
+from .record import read_record
 from .sameness import kib
 
 # Devices that libvirt does not add by itself when a domain starts.
@@ -42,29 +43,36 @@ UPDATED = {
 class Running:
     """How a running domain differs from its configuration.
 
-    `steps` make the places in `live` as they are defined; those in `pending` take a restart.
+    `steps` make the places in `live` as they are defined; those in `pending` take a restart, and so do those in `foreign`,
+    which are what others plugged in.
     """
 
     steps: tuple = ()
     live: tuple[Change, ...] = ()
     pending: tuple[Change, ...] = ()
+    foreign: tuple[Change, ...] = ()
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        return self.live + self.pending
+        return self.live + self.pending + self.foreign
 
     def __add__(self, other: Running) -> Running:
-        return Running(self.steps + other.steps, self.live + other.live, self.pending + other.pending)
+        return Running(*(mine + others for mine, others in zip(vars(self).values(), vars(other).values())))
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """Both sides: what runs, what it is defined as, and what runs with the wanted values put in."""
+    """What runs, what it is defined as, what runs with the wanted values put in; and what was applied.
+
+    `started` is what was applied when it started; `applied` has that and what was applied last. None: not known.
+    """
 
     name: str
     active: object
     defined: object
     merged: object
+    started: object
+    applied: tuple
 
 
 def compare_running(
@@ -77,24 +85,27 @@ def compare_running(
     before_xml: Optional[str] = None,
     fixed: frozenset = frozenset(),
 ) -> Running:
-    """Return how what runs differs from what it is to be defined as, at the places that `desired` names.
+    """Return how what runs differs from what it is to be defined as, at the places that `desired` names, or once named.
 
     `changes` are those of the definition in this run, and `before_xml` is what stood before them. The files in `fixed` are
     disks that are changed by a restart only.
     """
     active, defined = xml.parse(active_xml, "running domain"), xml.parse(defined_xml, "domain")
-    merged = deepcopy(active)
-    merge(merged, as_started(as_read(desired, active), active), None)
-    sides = _Sides(name, active, defined, merged)
-    applied = applied_of(read_record(xml.parse(before_xml, "domain"))) if before_xml else None
+    # The running domain keeps the record that it was started with.
+    started = applied_of(read_record(active))
+    last = applied_of(read_record(xml.parse(before_xml, "domain"))) if before_xml else None
+    applied = tuple(tree for tree in (started, last) if tree is not None)
+    wanted, merged = as_started(as_read(desired, active), active), deepcopy(active)
+    for old in applied or (None,):
+        merge(merged, wanted, None if old is None else as_started(as_read(old, active), active))
+    sides = _Sides(name, active, defined, merged, started, applied)
     return (
         _compare_domain(sides, absent)
         + _compare_vcpus(sides, desired)
         + _compare_memory(sides, changes)
         + _compare_devices(sides, fixed)
-        + _compare_media(sides, applied)
-        + _compare_gone(sides, applied)
-        + _compare_metadata(sides, changes)
+        + _compare_gone(sides)
+        + _compare_texts(sides)
     )
 
 
@@ -126,30 +137,34 @@ def _compare_vcpus(sides: _Sides, desired) -> Running:
 
 
 def _compare_memory(sides: _Sides, changes: tuple[Change, ...]) -> Running:
-    """Compare the balloon, if its size is changed in this run: a guest without its driver keeps what it has."""
+    """Compare the balloon, if its size is another than at the start: the guest's own moves are its business."""
     had, wanted = ([tree.find(tag) for tag in ("memory", "currentMemory")] for tree in (sides.active, sides.defined))
-    found = [change for change in changes if change.path == "currentMemory"]
-    if not found or None in (*had, *wanted) or kib(had[0]) is None or kib(had[0]) < (kib(wanted[1]) or 0):
+    if None in (*had, *wanted) or kib(had[0]) is None or kib(had[0]) < (kib(wanted[1]) or 0):
         return Running()
-    if kib(had[1]) == kib(wanted[1]):
+    at_start = None if sides.started is None else sides.started.find("currentMemory")
+    changed = any(change.path == "currentMemory" for change in changes)
+    if kib(had[1]) == kib(wanted[1]) or not (changed or (at_start is not None and kib(at_start) != kib(wanted[1]))):
         return Running()
-    return Running((SetMemory(sides.name, kib(wanted[1])),), tuple(found))
+    found = (Change("currentMemory", str(kib(had[1])), str(kib(wanted[1]))),)
+    # A guest without the balloon's driver would be asked again and again.
+    return Running((SetMemory(sides.name, kib(wanted[1])),), found) if changed else Running(pending=found)
 
 
 def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
+    """Compare the devices that are wanted, or that nobody has an opinion on."""
     running = Running()
-    had, wanted = (tree.findall("devices/*") for tree in (sides.active, sides.merged))
-    defined = {name_of(device)[:2]: device for device in sides.defined.findall("devices/*")}
+    had, wanted, defined = (tree.findall("devices/*") for tree in (sides.active, sides.merged, sides.defined))
+    old_of, ours_of = dict(pairs_of(wanted, had)), dict(pairs_of(wanted, defined))
     for index, (step, device) in enumerate(zip(steps_of(wanted), wanted)):
-        path, ours = f"devices/{step}", defined.get(name_of(device)[:2])
-        if index >= len(had):
+        path, ours = f"devices/{step}", defined[ours_of[index]] if index in ours_of else None
+        if index not in old_of:
             change = (Change(path, None, line_of(device)),)
             if ours is not None and _can_plug(ours):
                 running += Running((AttachDevice(sides.name, step, _portable(ours)),), change)
             else:
                 running += Running(pending=change)
             continue
-        changes = tuple(differences(had[index], device, path))
+        changes = tuple(differences(had[old_of[index]], device, path))
         if changes and ours is not None and _can_update(ours, changes, path, fixed):
             running += Running((UpdateDevice(sides.name, step, _portable(ours)),), changes)
         else:
@@ -158,34 +173,19 @@ def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
     return replace(running, steps=tuple(sorted(running.steps, key=lambda step: not step.device.startswith("controller"))))
 
 
-def _compare_media(sides: _Sides, applied) -> Running:
-    """Compare the drives that are to be empty; a medium that others put in stays."""
-    running = Running()
-    empty = [disk for disk in sides.defined.findall("devices/disk") if disk.get("device") in MEDIA and disk.find("source") is None]
-    ours = {name_of(disk)[:2] for disk in applied.findall("devices/disk[source]")} if applied is not None else set()
-    had = sides.active.findall("devices/*")
-    places = {name_of(device)[:2]: (step, device) for step, device in zip(steps_of(had), had)}
-    for disk in empty:
-        step, device = places.get(name_of(disk)[:2], (None, None))
-        source = None if device is None else device.find("source")
-        if source is not None and name_of(disk)[:2] in ours:
-            change = (Change(f"devices/{step}/source", line_of(source), None),)
-            running += Running((UpdateDevice(sides.name, step, _portable(disk)),), change)
-    return running
-
-
-def _compare_gone(sides: _Sides, applied) -> Running:
+def _compare_gone(sides: _Sides) -> Running:
     """Compare the devices that only the running domain has: one that we had applied is taken out, one of others stays."""
     running = Running()
-    kept = {name_of(device)[:2] for device in sides.defined.findall("devices/*")}
-    ours = {name_of(device)[:2] for device in applied.findall("devices/*")} if applied is not None else set()
-    had = sides.active.findall("devices/*")
-    for step, device in zip(steps_of(had), had):
-        name = name_of(device)[:2]
-        if device.tag not in REMOVABLE or name in kept:
+    had, merged, defined = (tree.findall("devices/*") for tree in (sides.active, sides.merged, sides.defined))
+    kept, left = ({old for _index, old in pairs_of(some, had)} for some in (defined, merged))
+    for index, (step, device) in enumerate(zip(steps_of(had), had)):
+        if index in kept:
             continue
         change = (Change(f"devices/{step}", line_of(device), None),)
-        if name in ours and _can_plug(device):
+        if index in left or not _is_applied(sides, device):
+            # Controllers and the like are libvirt's.
+            running += Running(foreign=change if device.tag in REMOVABLE else ())
+        elif _can_unplug(device):
             target = device.find("target").get("dev") if device.tag == "disk" else None
             running += Running((DetachDevice(sides.name, step, line_of(device), target),), change)
         else:
@@ -193,14 +193,19 @@ def _compare_gone(sides: _Sides, applied) -> Running:
     return running
 
 
-def _compare_metadata(sides: _Sides, changes: tuple[Change, ...]) -> Running:
-    if not changes:
-        return Running()
-    texts = [[tree.findtext(tag) for tag in ("title", "description")] for tree in (sides.active, sides.defined)]
-    records = [None if node is None else line_of(bare_record(node)) for node in map(find_record, (sides.active, sides.defined))]
-    if texts[0] == texts[1] and records[0] == records[1]:
-        return Running()
-    return Running((SetMetadata(sides.name, *texts[1], records[1]),))
+def _is_applied(sides: _Sides, device) -> bool:
+    """Return whether a device is one that we had applied, and not another's in its place."""
+    for tree in sides.applied:
+        olds = tree.findall("devices/*")
+        same = [olds[old] for old, _index in pairs_of(olds, [device])]
+        if any(device.tag != "disk" or source_of(old) == source_of(device) for old in same):
+            return True
+    return False
+
+
+def _compare_texts(sides: _Sides) -> Running:
+    had, wanted = ([tree.findtext(tag) for tag in ("title", "description")] for tree in (sides.active, sides.merged))
+    return Running() if had == wanted else Running((SetTexts(sides.name, *wanted),))
 
 
 def _can_plug(device) -> bool:
@@ -212,6 +217,11 @@ def _can_plug(device) -> bool:
     if device.tag == "controller":
         return device.get("type") == "scsi"
     return device.tag == "hostdev"
+
+
+def _can_unplug(device) -> bool:
+    # The guest agent does not tell which file system is on a disk at USB (virDomainDiskIndexByAddress).
+    return _can_plug(device) and not (device.tag == "disk" and device.find("target").get("bus") == "usb")
 
 
 def _can_update(device, changes: tuple[Change, ...], path: str, fixed: frozenset) -> bool:

@@ -71,16 +71,15 @@ class UpdateDevice:
 
 
 @dataclass(frozen=True)
-class SetMetadata:
-    """Show with the running domain the title, the description and the record of its configuration; None: it has none."""
+class SetTexts:
+    """Show with the running domain the title and the description of its configuration; None: it has none."""
 
     name: str
     title: Optional[str]
     description: Optional[str]
-    record: Optional[str]
 
     def __str__(self) -> str:
-        return f"update the metadata of running domain {self.name}"
+        return f"update title and description of running domain {self.name}"
 
 
-CHANGES = (SetVcpus, SetMemory, AttachDevice, DetachDevice, UpdateDevice, SetMetadata)
+CHANGES = (SetVcpus, SetMemory, AttachDevice, DetachDevice, UpdateDevice, SetTexts)

@@ -130,4 +130,4 @@ def _plan_state(
         steps, state = (start,), "running"
     if how == NEXT_BOOT or state not in UP:
         return steps, state, running.differences
-    return (*steps, *running.steps), state, running.pending
+    return (*steps, *running.steps), state, running.pending + running.foreign

@@ -125,12 +125,6 @@ def render_record(record: Record):
     )
 
 
-def bare_record(node):
-    """Return a record's element without its namespace, which virDomainSetMetadata puts in itself."""
-    name = xml.etree.QName(node).localname
-    return xml.element(name, dict(node.items()), node.text, *map(bare_record, node))
-
-
 def drop_record(domain) -> None:
     """Take the record out of a domain's tree."""
     old = find_record(domain)

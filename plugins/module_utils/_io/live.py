@@ -12,7 +12,6 @@ from .._core import live_steps as steps
 from .._core import xml
 from .._core.errors import ImageError
 from .._core.merge import name_of
-from .._core.record import NAMESPACE, PREFIX
 from .connection import Connection, doing
 from .life import bounded_agent
 from .requirements import libvirt
@@ -20,6 +19,7 @@ from .requirements import libvirt
 POLL_SECONDS = 0.2
 # A guest that is idle gives a device back within a second; one that boots may not hear of it.
 DETACH_SECONDS = 20
+BALLOON_SECONDS = 3
 
 
 def _set_vcpus(step: steps.SetVcpus, connection: Connection) -> None:
@@ -28,8 +28,13 @@ def _set_vcpus(step: steps.SetVcpus, connection: Connection) -> None:
 
 
 def _set_memory(step: steps.SetMemory, connection: Connection) -> None:
+    """Set the balloon, and give the guest a moment to follow; one without the driver never does."""
+    domain = connection.domain(step.name)
     with doing(str(step)):
-        connection.domain(step.name).setMemoryFlags(step.memory_kib, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        domain.setMemoryFlags(step.memory_kib, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        begun = time.monotonic()
+        while domain.info()[2] != step.memory_kib and time.monotonic() - begun < BALLOON_SECONDS:
+            time.sleep(POLL_SECONDS)
 
 
 def _attach(step: steps.AttachDevice, connection: Connection) -> None:
@@ -78,21 +83,20 @@ def _refuse_mounted(step: steps.DetachDevice, domain) -> None:
             ) from None
     mounted = _mounted_on(systems, step.target)
     if mounted:
-        raise ImageError(f"cannot {step}: the guest has it mounted at {mounted}. {hint}")
+        raise ImageError(f"cannot {step}: the guest has it mounted at {mounted}, or cannot tell what is mounted there. {hint}")
 
 
 def _mounted_on(systems, target: str) -> Optional[str]:
-    """Return where a disk is mounted; `systems` are libvirt's (mount point, device, type, targets)."""
-    return next((point for point, _device, _type, targets in systems if target in (targets or ())), None)
+    """Return where a disk is, or may be, mounted; `systems` are libvirt's (mount point, device, type, targets)."""
+    # Of some disks the agent does not tell which they are.
+    return next((point for point, _device, _type, targets in systems if not targets or target in targets), None)
 
 
-def _set_metadata(step: steps.SetMetadata, connection: Connection) -> None:
+def _set_texts(step: steps.SetTexts, connection: Connection) -> None:
     domain, flags = connection.domain(step.name), libvirt.VIR_DOMAIN_AFFECT_LIVE
     with doing(str(step)):
         domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, step.title, None, None, flags)
         domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, step.description, None, None, flags)
-        if step.record:
-            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, step.record, PREFIX, NAMESPACE, flags)
 
 
 CHANGE = {
@@ -101,5 +105,5 @@ CHANGE = {
     steps.AttachDevice: _attach,
     steps.DetachDevice: _detach,
     steps.UpdateDevice: _update,
-    steps.SetMetadata: _set_metadata,
+    steps.SetTexts: _set_texts,
 }
