@@ -100,6 +100,26 @@ def test_a_disk_of_its_owner_keeps_its_place():
     assert "disk vdc is /srv/theirs.raw, which someone else gave" in message(plan_guest, found)
 
 
+def test_a_disk_that_is_first_stays_first():
+    """Their first disk is not the image's, which comes after it."""
+    live = theirs(
+        "devices/disk[1]/source @file = /srv/first.raw",
+        "devices/disk[2]/source @file = /pool/web1-root.qcow2",
+        "devices/disk[1]/driver @type = raw",
+        "devices/disk[2]/driver @type = qcow2",
+        '+ devices <disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/pool/web1-data.raw"/>'
+        '<target dev="vdc" bus="virtio"/></disk>',
+    )
+    assert "/srv/first.raw, which someone else gave" in message(plan_guest, seen(live, adopt=True))
+    named = [{"id": "root", "target": "vdb"}, {"id": "data", "target": "vdc"}]
+    plan = plan_guest(seen(live, adopt=True, disks=named))
+    assert [disk.get("file") for disk in xml.parse(plan.after, "after").findall("devices/disk/source")] == [
+        "/srv/first.raw",
+        "/pool/web1-root.qcow2",
+        "/pool/web1-data.raw",
+    ]
+
+
 def test_an_overlay_of_something_else_is_refused():
     found = seen(theirs(), adopt=True)
     found.world.found["/pool/web1-root.qcow2"] = Found(Header("qcow2", 2**30, "/other.raw"), True)

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.virt.image.plugins.module_utils._core.guest import Course
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._core.present import plan_present, want
-from ansible_collections.virt.image.tests.unit.support import table
+from ansible_collections.virt.image.tests.unit.support import message, table
 from ansible_collections.virt.image.tests.unit.test_definition import WANTED, edited, lines, live_of, record
 
 
@@ -47,3 +47,17 @@ def test_what_is_left_is_said():
     plan = plan_present("web1", live, found, Course("present", on_drift="report"))
     assert plan.warnings == ("was changed by someone else, and is left so (on_drift: report): vcpu",)
     assert plan.steps == ()
+
+
+COVERED = {"user": ["devices/disk/source @file = /snap.qcow2"]}
+
+
+def test_a_disk_under_a_snapshot_is_not_repaired():
+    told = message(wish, COVERED, "repair")
+    assert told.startswith("disk vda is now /snap.qcow2, not /var/lib/libvirt/images/web1-root.qcow2 (an external snapshot?)")
+
+
+@pytest.mark.parametrize("on_drift", ["report", "ignore"])
+def test_a_disk_under_a_snapshot_stays_where_drift_does(on_drift):
+    _live, found = wish(COVERED, on_drift)
+    assert changes(found) == []

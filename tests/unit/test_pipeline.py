@@ -182,6 +182,21 @@ def test_options_move_disks_and_back():
     assert sources(again(was).after) == {"vda": "/pool/web1-root.qcow2", "vdb": data}
 
 
+def test_a_disk_under_a_snapshot_is_not_turned_back_under_another_name():
+    was = made()
+    covered = replace(was, xml=was.xml.replace('<source file="/pool/web1-root.qcow2"', '<source file="/pool/snap"', 1))
+    told = message(again, covered, disks=[{"id": "root", "target": "vdf"}])
+    assert told.startswith("disk vda is now /pool/snap, not /pool/web1-root.qcow2 (an external snapshot?)")
+
+
+def test_extra_disks_keep_their_names():
+    one, other = {"source": "/srv/one.raw"}, {"source": "/srv/other.raw"}
+    was = made(extra_disks=[one, other])
+    assert sources(again(was, extra_disks=[other]).after)["vdd"] == "/srv/other.raw"
+    third = sources(again(was, extra_disks=[{"source": "/srv/third.raw"}, other]).after)
+    assert (third["vdc"], third["vdd"]) == ("/srv/third.raw", "/srv/other.raw")
+
+
 def test_a_disk_of_someone_else_keeps_its_place():
     theirs = '<disk type="file" device="disk"><source file="/srv/theirs.raw"/><target dev="vdc" bus="virtio"/></disk>'
     live = made()
@@ -189,7 +204,7 @@ def test_a_disk_of_someone_else_keeps_its_place():
     extra = {"source": "/srv/x.raw"}
     assert message(again, live, extra_disks=[extra]) == (
         "disk vdc is /srv/theirs.raw, which someone else gave to the domain, and /srv/x.raw is to be there; give that another "
-        "target"
+        "target, or take the disk out yourself"
     )
     plan = again(live, extra_disks=[{**extra, "target": "vdd"}])
     assert sources(plan.after)["vdc"] == "/srv/theirs.raw"

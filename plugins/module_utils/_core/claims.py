@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Optional
 
 from . import xml
+from .chain import source_of
 from .definition import applied_of
 from .derived import has_uefi
 from .errors import ImageError
@@ -81,26 +82,47 @@ def chain_paths(domain_xml: str) -> set:
 
 def disk_paths(domain_xml: str) -> set:
     """Return the files and devices that a domain has as its disks, the top of each chain."""
-    return _sources(xml.parse(domain_xml, "live domain"))
+    return {_path(disk) for disk in xml.parse(domain_xml, "live domain").findall("devices/disk")} - {None}
 
 
-def refuse_moved_disks(record: Record, live, desired) -> None:
-    """Refuse to put a disk in the place of one that someone else put there: what was written to that is out of sight then."""
+def refuse_lost_disks(live, merged, record: Optional[Record]) -> None:
+    """Refuse a definition in which a disk that we did not put there loses its place, or a disk has two.
+
+    What was written to it is out of sight then. With an external snapshot that is all since the snapshot.
+    """
     applied = applied_of(record)
-    # What we put there by ourselves, extra disks too, was moved by options.
-    ours = {disk.path for disk in record.disks} | (set() if applied is None else _sources(applied))
-    sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
-    for disk in desired.findall("devices/disk"):
-        found, wanted = sources.get(_target(disk)), _path(disk)
-        if not found or found == wanted or found in ours:
+    olds = [] if applied is None else applied.findall("devices/disk")
+    ours = {source_of(disk) for disk in olds} | {_path(disk) for disk in olds}
+    ours |= {disk.path for disk in record.disks} if record else set()
+    for disk in live.findall("devices/disk"):
+        source = source_of(disk)
+        if not source or disk.get("device") in ("cdrom", "floppy") or source in ours or _path(disk) in ours:
             continue
-        if wanted not in ours:
-            raise _replaced(disk, found)
-        raise ImageError(
-            f"disk {_target(disk)} is now {found}, not {wanted} (an external snapshot?); bring it back first: while it "
-            # Without --base all would be written into the deepest layer, which the guests of an image share.
-            f"runs, virsh blockcommit {live.findtext('name')} {_target(disk)} --base {wanted} --active --pivot --wait"
-        )
+        if source in [source_of(other) for other in merged.findall("devices/disk")]:
+            continue
+        was = next((_path(old) for old in olds if _target(old) == _target(disk)), None)
+        raise _covered(live, disk, was) if was else _replaced(disk, merged)
+    kept = [source_of(disk) for disk in merged.findall("devices/disk") if disk.find("readonly") is None]
+    twice = [source for source in kept if source and kept.count(source) > 1]
+    if twice:
+        raise ImageError(f"{twice[0][-1][1]} would be two disks of the domain; both would be written")
+
+
+def _covered(live, disk, was: str) -> ImageError:
+    target = _target(disk)
+    return ImageError(
+        f"disk {target} is now {_name(disk)}, not {was} (an external snapshot?); bring it back first: while it "
+        # Without --base all would be written into the deepest layer, which the guests of an image share.
+        f"runs, virsh blockcommit {live.findtext('name')} {target} --base {was} --active --pivot --wait"
+    )
+
+
+def _replaced(disk, merged) -> ImageError:
+    others = [_name(other) for other in merged.findall("devices/disk") if _target(other) == _target(disk)]
+    return ImageError(
+        f"disk {_target(disk)} is {_name(disk)}, which someone else gave to the domain, and {others[0] if others else 'nothing'} "
+        "is to be there; give that another target, or take the disk out yourself"
+    )
 
 
 def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
@@ -108,10 +130,8 @@ def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
     own = {volume.path for volume in volumes if not volume.shared and volume.use != "scratch" and volume.disk != SEED}
     found = {_path(disk): disk for disk in live.findall("devices/disk")}
     had = ", ".join(f"{_target(disk)} {_path(disk) or 'without file'}" for disk in live.findall("devices/disk")) or "none"
-    sources = {_target(disk): _path(disk) for disk in live.findall("devices/disk") if disk.get("device") != "cdrom"}
-    wanted = _sources(desired)
     for disk in desired.findall("devices/disk"):
-        path, format, there = _path(disk), _format(disk), sources.get(_target(disk))
+        path, format = _path(disk), _format(disk)
         if path in own and path not in found:
             raise ImageError(
                 f"cannot be adopted: its disk {_target(disk)} would be {path}, which the domain does not have; its disks are "
@@ -121,15 +141,6 @@ def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
             raise ImageError(
                 f"cannot be adopted: its disk {path} would be {format}, and the domain has it as {_format(found[path])}"
             )
-        if there and there not in wanted:
-            raise _replaced(disk, there)
-
-
-def _replaced(disk, found: str) -> ImageError:
-    return ImageError(
-        f"disk {_target(disk)} is {found}, which someone else gave to the domain, and {_path(disk) or 'another one'} is to be "
-        "there; give that another target"
-    )
 
 
 def refuse_lost_firmware(live, desired) -> None:
@@ -158,13 +169,14 @@ def written_disks(domain) -> set:
     return {_path(disk) for disk in alone} - {None}
 
 
-def _sources(domain) -> set:
-    return {_path(disk) for disk in domain.findall("devices/disk")} - {None}
-
-
 def _target(disk) -> Optional[str]:
     target = disk.find("target")
     return None if target is None else target.get("dev")
+
+
+def _name(disk) -> str:
+    """Return what a disk is called in a message."""
+    return _path(disk) or "/".join(value for _key, value in source_of(disk)) or "without a medium"
 
 
 def _format(disk) -> str:

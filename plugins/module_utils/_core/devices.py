@@ -54,9 +54,11 @@ def assign_devices(
     seed: bool = False,
     options: Optional[dict[str, DiskOption]] = None,
     extras: tuple[ExtraDisk, ...] = (),
+    had: Optional[dict[str, str]] = None,
 ) -> tuple[Device, ...]:
     """Return a device for each drive, in drive order, then for the seed, then for extra disks.
 
+    `had` are the names that disks of the guest have already; they keep them, where nothing else is asked for.
     Raises ImageError for a bus that is not there, and for two disks at one place.
     """
     requests = [_request(image, drive, (options or {}).get(drive.disk)) for drive in boot.drives]
@@ -65,6 +67,11 @@ def assign_devices(
     requests += [Request(extra_name(index), extra.device, None, extra.drive) for index, extra in enumerate(extras)]
     names = _fixed_names(requests, verdict)
     prefix = _disk_prefix(boot, verdict)
+    for request in requests:
+        name = (had or {}).get(request.disk)
+        is_fit = name and TARGET.fullmatch(name) and TARGET.fullmatch(name)[1] == _prefix(request, prefix, verdict)
+        if request.disk not in names and is_fit and not _is_taken(name, set(names.values())):
+            names[request.disk] = name
     for request in requests:
         if request.disk not in names:
             names[request.disk] = _next_name(_prefix(request, prefix, verdict), set(names.values()))

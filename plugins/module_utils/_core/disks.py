@@ -47,7 +47,7 @@ def render_extra_disk(device: Device, extra: ExtraDisk):
         {"type": extra.type, "device": extra.device},
         # An empty drive that runs has no format.
         _driver(extra.format if extra.source or extra.protocol else None, extra.drive),
-        _source(extra),
+        render_source(extra),
         *_place(device),
         xml.element("readonly") if extra.readonly else None,
         xml.element("shareable") if extra.shareable else None,
@@ -80,7 +80,8 @@ def _place(device: Device) -> list:
     ]
 
 
-def _source(extra: ExtraDisk):
+def render_source(extra: ExtraDisk):
+    """Return <source> of an extra disk, or None for an empty drive."""
     if extra.type == "network":
         hosts = (xml.element("host", {"name": name, "port": port}) for name, port in extra.hosts)
         return xml.element("source", {"protocol": extra.protocol, "name": extra.source}, *hosts)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from . import xml
+from .chain import source_of
 from .devices import assign_devices, extra_name
-from .disks import refuse_own_disks, render_disk, render_extra_disk, scsi_controllers
+from .disks import refuse_own_disks, render_disk, render_extra_disk, render_source, scsi_controllers
 from .emulator import DomainCapabilities
 from .errors import ImageError
 from .guest import Guest
@@ -31,7 +32,7 @@ from .processor import refuse_wrong_vcpus, render_cpu, render_tuning, render_vcp
 from .screen import render_screen
 from .seed import SEED
 from .system import render_features, render_life, render_os
-from .volume import Volume
+from .volume import BLOCK, Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
 MAC_PREFIXES = {"xen": "00:16:3e"}
@@ -59,6 +60,8 @@ class Parts:
     boot_files: dict[str, str]
     networks: tuple[Network, ...]
     offered: Optional[DomainCapabilities] = None
+    # The names of the domain's disks now, by what they are (source_of).
+    had: dict[tuple, str] = field(default_factory=dict)
 
 
 def derive_identity(host: Host, name: str, verdict: Verdict, count: int) -> Identity:
@@ -118,12 +121,19 @@ def absent_places(verdict: Verdict) -> tuple[str, ...]:
     return tuple(f"features/{name}" for name, on in (verdict.features or {}).items() if not on)
 
 
+def _sources(volumes: dict, extras: dict) -> dict[str, tuple]:
+    """Return what each disk is, as source_of tells it of a rendered one."""
+    own = {name: (("dev" if volume.kind == BLOCK else "file", volume.path),) for name, volume in volumes.items()}
+    return own | {name: source_of(xml.element("disk", None, render_source(extra))) for name, extra in extras.items()}
+
+
 def _devices(parts: Parts, identity: Identity):
     verdict, guest = parts.verdict, parts.guest
     volumes = {volume.disk: volume for volume in parts.volumes}
     extras = {extra_name(index): extra for index, extra in enumerate(guest.extra_disks)}
     refuse_own_disks(guest.extra_disks, parts.volumes)
-    devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes, guest.disks, guest.extra_disks)
+    had = {name: parts.had.get(source) for name, source in _sources(volumes, extras).items()}
+    devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes, guest.disks, guest.extra_disks, had)
     return xml.element(
         "devices",
         None,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Optional
 
 from . import claims, definition, domain, xml
+from .chain import source_of
 from .errors import ImageError
 from .lifecycle import RUNNING
 from .match import Verdict
@@ -53,7 +54,6 @@ def plan_guest(sighting: Sighting) -> Plan:
     new_record = _record(sighting, storage, desired, record)
     if record:
         claims.refuse_changed_disks(record, storage.volumes)
-        claims.refuse_moved_disks(record, tree, desired)
     elif live:
         claims.refuse_other_disks(tree, desired, storage.volumes)
     if live:
@@ -101,6 +101,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
         storage.boot_files,
         networks,
         offered_to(sighting.host, verdict),
+        _names_of_disks(sighting.live),
     )
     # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
     derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))
@@ -108,6 +109,12 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     if sighting.guest.xml:
         definition.merge_fragment(tree, sighting.guest.xml)
     return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
+
+
+def _names_of_disks(live: Optional[Live]) -> dict[tuple, str]:
+    """Return the names of a domain's disks, by what they are."""
+    disks = xml.parse(live.xml, "live domain").findall("devices/disk[target]") if live else ()
+    return {source_of(disk): disk.find("target").get("dev", "") for disk in disks if source_of(disk)}
 
 
 def keep_machine(sighting: Sighting) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from . import definition, xml
+from . import claims, definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
 from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
@@ -40,7 +40,10 @@ def want(
     absent: tuple[str, ...] = (),
     fixed: frozenset = frozenset(),
 ) -> Wanted:
-    """Return what is to be defined, from the rendered tree; see compare_running for `absent` and `fixed`."""
+    """Return what is to be defined, from the rendered tree; see compare_running for `absent` and `fixed`.
+
+    Raises ImageError where a disk would be lost.
+    """
     if live is None:
         return Wanted(definition.define_new(tree, record))
     before = read_record(xml.parse(live.xml, "live domain"))
@@ -54,6 +57,8 @@ def want(
         if course.on_drift != REPAIR:
             tree, absent = keep_drift(tree, live.xml), ()
             found = definition.redefine(tree, live.xml, record)
+    if any(change.path.startswith("devices/disk") for change in found.changes):
+        claims.refuse_lost_disks(xml.parse(live.xml, "live domain"), xml.parse(found.xml, "domain"), before)
     running = Running()
     if live.active:
         running = compare_running(live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
