@@ -100,9 +100,9 @@ def test_a_disk_of_its_owner_keeps_its_place():
     assert "disk vdc is /srv/theirs.raw, which someone else gave" in message(plan_guest, found)
 
 
-def test_a_disk_that_is_first_stays_first():
-    """Their first disk is not the image's, which comes after it."""
-    live = theirs(
+def with_another_first():
+    """Return a domain whose first disk is not the image's, which come after it."""
+    return theirs(
         "devices/disk[1]/source @file = /srv/first.raw",
         "devices/disk[2]/source @file = /pool/web1-root.qcow2",
         "devices/disk[1]/driver @type = raw",
@@ -110,14 +110,21 @@ def test_a_disk_that_is_first_stays_first():
         '+ devices <disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/pool/web1-data.raw"/>'
         '<target dev="vdc" bus="virtio"/></disk>',
     )
-    assert "/srv/first.raw, which someone else gave" in message(plan_guest, seen(live, adopt=True))
-    named = [{"id": "root", "target": "vdb"}, {"id": "data", "target": "vdc"}]
-    plan = plan_guest(seen(live, adopt=True, disks=named))
+
+
+def test_a_disk_that_is_first_stays_first():
+    plan = plan_guest(seen(with_another_first(), adopt=True))
     assert [disk.get("file") for disk in xml.parse(plan.after, "after").findall("devices/disk/source")] == [
         "/srv/first.raw",
         "/pool/web1-root.qcow2",
         "/pool/web1-data.raw",
     ]
+
+
+def test_a_disk_that_is_first_is_not_pushed_away():
+    root = {"id": "root", "target": "vda"}
+    told = message(plan_guest, seen(with_another_first(), adopt=True, disks=[root]))
+    assert told.startswith("disk vda is /srv/first.raw, which someone else gave to the domain, and /pool/web1-root.qcow2 is to be")
 
 
 def test_an_overlay_of_something_else_is_refused():

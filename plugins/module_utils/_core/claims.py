@@ -98,10 +98,14 @@ def refuse_lost_disks(live, merged, record: Optional[Record]) -> None:
         source = source_of(disk)
         if not source or disk.get("device") in ("cdrom", "floppy") or source in ours or _path(disk) in ours:
             continue
-        if source in [source_of(other) for other in merged.findall("devices/disk")]:
-            continue
-        was = next((_path(old) for old in olds if _target(old) == _target(disk)), None)
-        raise _covered(live, disk, was) if was else _replaced(disk, merged)
+        there = {_path(other) for other in merged.findall("devices/disk")} - {None}
+        below = [_path(layer) for layer in disk.iter("backingStore")]
+        below += [_path(old) for old in olds if _target(old) == _target(disk)]
+        was = next((path for path in below if path in there), None)
+        if was:
+            raise _covered(live, disk, was)
+        if source not in [source_of(other) for other in merged.findall("devices/disk")]:
+            raise _replaced(disk, merged)
     kept = [source_of(disk) for disk in merged.findall("devices/disk") if disk.find("readonly") is None]
     twice = [source for source in kept if source and kept.count(source) > 1]
     if twice:

@@ -132,7 +132,7 @@ def _devices(parts: Parts, identity: Identity):
     volumes = {volume.disk: volume for volume in parts.volumes}
     extras = {extra_name(index): extra for index, extra in enumerate(guest.extra_disks)}
     refuse_own_disks(guest.extra_disks, parts.volumes)
-    had = {name: parts.had.get(source) for name, source in _sources(volumes, extras).items()}
+    had = {name: parts.had[source] for name, source in _sources(volumes, extras).items() if source in parts.had}
     devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes, guest.disks, guest.extra_disks, had)
     return xml.element(
         "devices",
