@@ -119,6 +119,7 @@ def test_a_disk_that_is_first_stays_first():
         "/pool/web1-root.qcow2",
         "/pool/web1-data.raw",
     ]
+    assert plan_guest(seen(replace(with_another_first(), xml=plan.after), adopt=True)).steps == ()
 
 
 def test_a_disk_that_is_first_is_not_pushed_away():

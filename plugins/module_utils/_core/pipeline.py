@@ -101,7 +101,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
         storage.boot_files,
         networks,
         offered_to(sighting.host, verdict),
-        _names_of_disks(sighting.live, storage.volumes),
+        _names_of_disks(sighting.live),
     )
     # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
     derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))
@@ -111,13 +111,10 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
 
 
-def _names_of_disks(live: Optional[Live], volumes: tuple) -> dict[tuple, str]:
-    """Return the names of a domain's disks, by what they are; of the image's only those of a domain that others made."""
-    tree = xml.parse(live.xml, "live domain") if live else None
-    disks = [] if tree is None else tree.findall("devices/disk[target]")
-    own = {volume.path for volume in volumes} if tree is not None and read_record(tree) else set()
-    found = {source_of(disk): disk.find("target").get("dev", "") for disk in disks}
-    return {source: name for source, name in found.items() if source and source[0][1] not in own}
+def _names_of_disks(live: Optional[Live]) -> dict[tuple, str]:
+    """Return the names of a domain's disks, by what they are."""
+    disks = xml.parse(live.xml, "live domain").findall("devices/disk[target]") if live else ()
+    return {source_of(disk): disk.find("target").get("dev", "") for disk in disks if source_of(disk)}
 
 
 def keep_machine(sighting: Sighting) -> Verdict:
