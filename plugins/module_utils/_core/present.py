@@ -59,10 +59,21 @@ def want(
             found = definition.redefine(tree, live.xml, record)
     if any(change.path.startswith("devices/disk") for change in found.changes):
         claims.refuse_lost_disks(xml.parse(live.xml, "live domain"), xml.parse(found.xml, "domain"), before)
-    running = Running()
-    if live.active:
-        running = compare_running(live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
+    if not live.active:
+        return Wanted(found, drift)
+    facts = (live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
+    running = compare_running(*facts)
+    if running.differences:
+        calm = compare_running(*facts, keep=True)
+        drift += _drift_of(running, calm) if course.on_drift != IGNORE else ()
+        running = running if course.on_drift == REPAIR else calm
     return Wanted(found, drift, running)
+
+
+def _drift_of(running: Running, calm: Running) -> tuple[Change, ...]:
+    """Return what someone changed in a running domain alone, with what was applied, and what runs."""
+    left = [change for change in running.differences if change not in (*calm.differences, *running.foreign)]
+    return tuple(Change(change.path, change.after, change.before) for change in left)
 
 
 def plan_present(

@@ -11,7 +11,7 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from .._core import xml
-from .._core.claims import chain_paths
+from .._core.claims import chain_paths, volumes_named
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
@@ -196,6 +196,16 @@ class Connection:
         with doing(f"look up volume {name} of pool {pool_name}"):
             return pool.storageVolLookupByName(name)
 
+    def volume_path(self, pool_name: str, name: str) -> Optional[str]:
+        """Return the path of a volume, None where there is no such pool or volume now."""
+        try:
+            return self.link.storagePoolLookupByName(pool_name).storageVolLookupByName(name).path()
+        except libvirt.libvirtError as error:
+            gone = (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
+            if error.get_error_code() in gone:
+                return None
+            raise ImageError(f"cannot look up volume {name} of pool {pool_name}: {error.get_error_message()}") from None
+
     def volume_header(self, pool_name: str, name: str, format: str) -> Header:
         """Return what libvirt tells of a volume's content, which has that format; raise ImageError.
 
@@ -339,9 +349,10 @@ class Connection:
         with doing("list the domains"):
             for domain in self.link.listAllDomains():
                 try:
-                    paths = chain_paths(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-                    if domain.isActive():
-                        paths |= chain_paths(domain.XMLDesc())
+                    texts = [domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)]
+                    texts += [domain.XMLDesc()] if domain.isActive() else []
+                    paths = set().union(*map(chain_paths, texts))
+                    paths |= {self.volume_path(*volume) for text in texts for volume in volumes_named(text)} - {None}
                 except libvirt.libvirtError as error:
                     # It went while we listed.
                     if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:

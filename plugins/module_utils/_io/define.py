@@ -29,7 +29,7 @@ def domain(params: dict, connection: Connection) -> Outcome:
     live = connection.live(name)
     course = _course(params)
     if course.state == "absent":
-        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings())
+        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings(), params["adopt"])
     else:
         plan = _present(name, tree, live, course, params["adopt"])
 
@@ -66,10 +66,14 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings) -> Plan:
+def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings, adopt: bool) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
+    if record is None and not adopt:
+        raise ImageError(
+            f"domain {name} exists (state {live.state}) and was not made by virt.image; adopt: true says that it may go"
+        )
     if record and record.disks:
         raise ImageError(
             f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
@@ -110,6 +114,11 @@ def _record(tree, live: Optional[Live], adopt: bool) -> Record:
     if live and kept is None and not adopt:
         raise ImageError(
             f"domain {live.name} exists (state {live.state}) and was not made by virt.image; adopt: true takes it over"
+        )
+    if kept and kept.image:
+        raise ImageError(
+            f"domain {live.name} is a guest of image {kept.image}; the guests module keeps it as described, and has the option "
+            "xml for what else it is to have"
         )
     applied = definition.applied_text(tree)
     return replace(kept, applied=applied) if kept else Record(None, None, None, 1, (), applied)
