@@ -45,6 +45,10 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
     ("type", "machine"),
     ("type", "arch"),
 }
+# The same of elements, each with the one above it: what holds an identity, or is one. libvirt would invent another.
+LASTING_ELEMENTS = {
+    ([tag, *place.split("/")][-2], place.split("/")[-1]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
+} | {("domain", "uuid"), ("os", "type")}
 HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
@@ -94,6 +98,8 @@ def _take_away(parent, node, applied) -> None:
 
     What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
     """
+    if (parent.tag, node.tag) in LASTING_ELEMENTS:
+        return
     ours = all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
     whole = ours and (applied.keys() or (xml.text(applied) and same(applied, None, node)))
     if parent.tag != "devices" and not whole:
