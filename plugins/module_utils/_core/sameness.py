@@ -163,7 +163,7 @@ def _same_value(node, key: Optional[str], value: str, other: str) -> bool:
     if place == ("type", "machine"):
         return same_machine(value, other)
     if place in UUIDS:
-        return re.sub(r"[-\s]", "", value).lower() == re.sub(r"[-\s]", "", other).lower()
+        return same_uuid(value, other)
     if place in CASELESS:
         return value.lower() == other.lower()
     if key in VIDEO_SIZES and _tag_above(node) == "video":
@@ -198,6 +198,11 @@ def _tag_above(node) -> Optional[str]:
 def same_machine(wanted: str, live: str) -> bool:
     """Return whether a machine is the wanted one, or the version of it that libvirt chose."""
     return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
+
+
+def same_uuid(wanted: str, live: str) -> bool:
+    """Return whether two UUIDs are the same in another writing: without hyphens, or in capitals."""
+    return re.sub(r"[-\s]", "", wanted).lower() == re.sub(r"[-\s]", "", live).lower()
 
 
 def _integer(text: str) -> Optional[int]:
