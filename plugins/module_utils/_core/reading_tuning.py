@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Optional
 
 from . import xml
-from .sameness import kib, members, spread
+from .sameness import kib, members, spread, vcpu_counts
 
 # util/virutil.h, VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: what is not limited is not written.
 UNLIMITED_KIB = 9007199254740991
@@ -66,6 +66,9 @@ def read_placement(tree, _live) -> None:
     if vcpus:
         # virDomainVcpuParse: they say how many are there.
         vcpu.set("current", str(sum(node.get("enabled") == "yes" for node in vcpus)))
+    elif vcpu.get("current") is None and vcpu_counts(vcpu):
+        # So that fewer are found: virDomainVcpuParse, "current" is the text where it is not said.
+        vcpu.set("current", xml.text(vcpu))
     if memory is not None and not pinned:
         vcpu.set("placement", "auto")
     if vcpu.get("placement") == "auto":

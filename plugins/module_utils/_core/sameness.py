@@ -224,6 +224,14 @@ def _usb_version(text: str) -> str:
     return re.sub(r"^0?([0-9]+)\.([0-9])$", r"\1.\g<2>0", text)
 
 
+def vcpu_counts(node) -> Optional[tuple[int, int]]:
+    """Return how many processors <vcpu> says are there, and how many there can be; None where one is no number."""
+    most = xml.text(node)
+    told = (node.get("current", most), most)
+    numbers = [int(text) for text in told if text.isascii() and text.isdecimal() and len(text) < 10]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+
+
 def members(text: str) -> Optional[frozenset[int]]:
     """Return the numbers of a list such as 1-3,^2,7, or None for what is none."""
     found: set[int] = set()
