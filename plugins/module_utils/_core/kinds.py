@@ -30,6 +30,10 @@ KINDS = {
 }
 # Kinds that have no place on a bus.
 PLACELESS = {("video", "none"), ("video", "ramfb"), ("watchdog", "ib700"), ("sound", "usb")}
+# What has a source and builds on another one; attributes of a source that do not tell which it is, and children that do.
+LAYERS = ("disk", "backingStore")
+UNNAMING = ("index", "startupPolicy")
+NAMING = ("host", "address", "snapshot")
 
 
 def drop_other_kind(live, wanted, applied) -> None:
@@ -47,6 +51,21 @@ def drop_other_kind(live, wanted, applied) -> None:
             _drop(live, part)
         if (live.tag, kind) in PLACELESS:
             _drop(live, "address")
+
+
+def source_of(node) -> tuple:
+    """Return what tells which file, device or volume a disk or a layer of its chain is; () for other elements."""
+    source = node.find("source") if node.tag in LAYERS else None
+    if source is None:
+        return ()
+    named = {key: value for key, value in source.items() if key not in UNNAMING}
+    return (named, [[part.tag, *sorted(part.items())] for part in source if part.tag in NAMING])
+
+
+def drop_chain(live, wanted) -> None:
+    """Take out of a disk the chain of another file, unless it is wanted; libvirt finds the new one's at the start."""
+    if wanted.find("backingStore") is None:
+        _drop(live, "backingStore")
 
 
 def _kind(node, place: str, key: str) -> Optional[str]:

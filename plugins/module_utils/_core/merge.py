@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .kinds import drop_other_kind
+from .kinds import drop_chain, drop_other_kind, source_of
 from .sameness import is_size, same, says_nothing, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -66,6 +66,7 @@ class Change:
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
     drop_other_kind(live, wanted, applied)
+    source = source_of(live)
     # Before the attributes: some say nothing beside one text, and something beside another (see same).
     if xml.text(wanted) and not same(wanted, None, live):
         _set_value(live, None, wanted)
@@ -91,6 +92,8 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
     for old, index in pairs_of(dropped, others):
         _take_away(live, others[index], dropped[old])
+    if source != source_of(live):
+        drop_chain(live, wanted)
 
 
 def _take_away(parent, node, applied) -> None:
