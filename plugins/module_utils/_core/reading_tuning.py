@@ -56,9 +56,11 @@ def read_limits(tree, _live) -> None:
 def read_placement(tree, _live) -> None:
     """virDomainDefParseXML: numad places the processors with the memory, unless they have places."""
     vcpu, memory = tree.find("vcpu"), tree.find("numatune/memory[@placement='auto']")
+    # virDomainNumatuneParseXML in conf/numa_conf.c.
     if memory is not None:
-        # virDomainNumatuneParseXML in conf/numa_conf.c.
         memory.attrib.pop("nodeset", None)
+    for node in tree.findall("numatune/memory[@nodeset]"):
+        node.set("placement", "static")
     if vcpu is None:
         return
     pinned = vcpu.get("cpuset") is not None or any(tree.find(place) is not None for place in PINS)
