@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .kinds import drop_other_kind
+from .kinds import drop_chain, drop_other_kind, source_of
 from .sameness import is_size, same, says_nothing, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -45,6 +45,10 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
     ("type", "machine"),
     ("type", "arch"),
 }
+# The same of elements, each with the one above it: what holds an identity, or is one. libvirt would invent another.
+LASTING_ELEMENTS = {
+    ([tag, *place.split("/")][-2], place.split("/")[-1]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
+} | {("domain", "uuid"), ("os", "type")}
 HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
@@ -62,6 +66,7 @@ class Change:
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
     drop_other_kind(live, wanted, applied)
+    source = source_of(live)
     # Before the attributes: some say nothing beside one text, and something beside another (see same).
     if xml.text(wanted) and not same(wanted, None, live):
         _set_value(live, None, wanted)
@@ -87,6 +92,8 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
     for old, index in pairs_of(dropped, others):
         _take_away(live, others[index], dropped[old])
+    if source != source_of(live):
+        drop_chain(live, wanted)
 
 
 def _take_away(parent, node, applied) -> None:
@@ -94,6 +101,8 @@ def _take_away(parent, node, applied) -> None:
 
     What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
     """
+    if (parent.tag, node.tag) in LASTING_ELEMENTS:
+        return
     ours = all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
     whole = ours and (applied.keys() or (xml.text(applied) and same(applied, None, node)))
     if parent.tag != "devices" and not whole:

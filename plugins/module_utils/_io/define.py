@@ -17,6 +17,7 @@ from .._core.names import name_mistake
 from .._core.plan import Live, Plan
 from .._core.present import plan_present, want
 from .._core.record import Record, read_record
+from .._core.sameness import same_uuid
 from .._core.steps import StopDomain, UndefineDomain
 from .belongings import read_belongings
 from .connection import Connection
@@ -104,8 +105,8 @@ def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool)
 
 def _record(tree, live: Optional[Live], adopt: bool) -> Record:
     """Return the record that the domain is to have; raise ImageError for a domain that is not to be touched."""
-    uuid = (tree.findtext("uuid") or "").strip().lower()
-    if live and uuid and uuid != xml.parse(live.xml, "live domain").findtext("uuid"):
+    uuid = (tree.findtext("uuid") or "").strip()
+    if live and uuid and not same_uuid(uuid, xml.parse(live.xml, "live domain").findtext("uuid") or ""):
         raise ImageError(
             f"<uuid> is {uuid}, and domain {live.name} has another; it tells one domain from another and cannot change",
             "xml",
