@@ -11,10 +11,8 @@ from .._core import xml
 from .._core.derived import has_uefi
 from .._core.lifecycle import Belongings
 from .._core.plan import Live
-from .connection import Connection, doing
+from .connection import Connection, doing, is_unknown
 from .requirements import libvirt
-
-UNKNOWN = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
 
 
 def read_belongings(live: Live, connection: Connection) -> Belongings:
@@ -40,7 +38,7 @@ def _all(call) -> list:
         return call()
     except libvirt.libvirtError as error:
         # Not every driver knows snapshots, fewer know checkpoints.
-        if error.get_error_code() not in [getattr(libvirt, name) for name in UNKNOWN]:
+        if not is_unknown(error):
             raise
         return []
 

@@ -34,6 +34,9 @@ STATES = {
 # A pool that another job works in refuses to be refreshed; the job ends by itself.
 BUSY_POOL = "asynchronous jobs running"
 BUSY_SECONDS = 60
+# What a driver says that does not know a call, and one that knows it without that flag.
+UNKNOWN_CALLS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
+UNKNOWN_FLAGS = (*UNKNOWN_CALLS, "VIR_ERR_INVALID_ARG")
 # Where each driver has a daemon of its own, that of pools or of networks may not be installed.
 NO_DAEMON = "Failed to connect socket"
 
@@ -329,7 +332,7 @@ class Connection:
                 if domain is not None and getattr(domain, call)():
                     return True
             except libvirt.libvirtError as error:
-                if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED):
+                if not is_unknown(error):
                     raise ImageError(f"cannot list the snapshots of domain {name}: {error.get_error_message()}") from None
         return False
 
@@ -354,6 +357,11 @@ class Connection:
     def define(self, name: str, domain_xml: str) -> None:
         with doing(f"define domain {name}"):
             self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def is_unknown(error, names=UNKNOWN_CALLS) -> bool:
+    """Return whether a driver said that it does not know what it was asked."""
+    return error.get_error_code() in [getattr(libvirt, name) for name in names]
 
 
 def state_of(domain) -> str:

@@ -13,7 +13,7 @@ from typing import Optional, Union
 from .._core import steps, xml
 from .._core.errors import ImageError
 from .._core.trouble import blame_kvm
-from .connection import Connection, doing, state_of
+from .connection import UNKNOWN_FLAGS, Connection, doing, is_unknown, state_of
 from .console import Console, Tail, console_log, qemu_log
 from .requirements import libvirt
 
@@ -22,8 +22,6 @@ ASK_SECONDS = 5
 AGENT_SECONDS = 5
 STOPPED = ("shutoff", "crashed", "gone")
 AGENT_CHANNEL = "devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
-# What a driver says that does not know a flag.
-REFUSALS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_INVALID_ARG", "VIR_ERR_OPERATION_UNSUPPORTED")
 
 
 @dataclass
@@ -90,14 +88,10 @@ def _start_paused(domain) -> bool:
     try:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as error:
-        if not _is_refusal(error):
+        if not is_unknown(error, UNKNOWN_FLAGS):
             raise
         return False
     return True
-
-
-def _is_refusal(error) -> bool:
-    return error.get_error_code() in [getattr(libvirt, name) for name in REFUSALS]
 
 
 def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopDomain]:
@@ -224,7 +218,7 @@ def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
                 domain.undefineFlags(flags)
                 return
             except libvirt.libvirtError as error:
-                if not _is_refusal(error):
+                if not is_unknown(error, UNKNOWN_FLAGS):
                     raise
         # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
         if domain.hasManagedSaveImage():
