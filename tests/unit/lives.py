@@ -17,6 +17,9 @@ NUMBERS = {
     "VIR_ERR_NO_SUPPORT": UNSUPPORTED,
     "VIR_ERR_INVALID_ARG": INVALID,
     "VIR_ERR_OPERATION_UNSUPPORTED": 84,
+    "VIR_ERR_SYSTEM_ERROR": FAILED,
+    "VIR_ERR_OPERATION_TIMEOUT": 68,
+    "VIR_DOMAIN_DESTROY_GRACEFUL": 1,
     "VIR_DOMAIN_SHUTDOWN_GUEST_AGENT": AGENT,
     "VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN": BUTTON,
     "VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK": -2,
@@ -101,6 +104,10 @@ class Domain:
         self._call(way)
         if way in self.hears:
             self.now = "shutoff"
+
+    def destroyFlags(self, flags):
+        self._call("off", flags)
+        self.now = "shutoff"
 
     def destroy(self):
         self._call("destroy")

@@ -14,7 +14,7 @@ from ansible_collections.virt.image.plugins.module_utils._io import belongings, 
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
 from ansible_collections.virt.image.plugins.module_utils._io.watch import Happening
-from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, UNSUPPORTED, Clock, Domain
+from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIBVIRT, UNSUPPORTED, Clock, Domain
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message
 
@@ -85,18 +85,40 @@ def test_force_is_said_and_told(clock):
     domain = Domain()
     became = stop(domain, clock, 3, force=True)
     assert str(became) == "power off domain web after 3 s in which it did not stop"
-    assert (domain.calls, domain.now) == (["button", "destroy"], "shutoff")
+    assert (domain.calls, domain.now) == (["button", ("off", 1)], "shutoff")
 
 
 def test_at_once_is_not_asked(clock):
     domain = Domain("paused")
     assert str(stop(domain, clock, 0, force=True)) == "power off domain web"
-    assert domain.calls == ["destroy"]
+    assert domain.calls == [("off", 1)]
+
+
+@pytest.mark.parametrize(
+    "code, calls, told",
+    [
+        # A driver that does not know the flag.
+        (INVALID, ["destroy"], None),
+        (UNSUPPORTED, ["destroy"], None),
+        # QEMU does not end of itself: "Failed to terminate process 7 with SIGTERM: Device or resource busy".
+        (FAILED, ["destroy"], None),
+        (68, ["destroy"], None),
+        (1, [], "cannot stop domain web: oh"),
+    ],
+)
+def test_qemu_may_write_what_it_holds_before_its_power_goes(clock, code, calls, told):
+    domain = Domain()
+    domain.destroyFlags = failing(code, "oh")
+    if told:
+        assert message(stop, domain, clock, 0, True) == told
+    else:
+        stop(domain, clock, 0, force=True)
+    assert domain.calls == calls
 
 
 def test_it_may_stop_just_before_its_power_goes(clock):
     domain = Domain()
-    domain.destroy = failing(55, "domain is not running")
+    domain.destroyFlags = failing(55, "domain is not running")
     assert message(stop, domain, clock, 0, True) == "cannot stop domain web: domain is not running"
     domain.now = "shutoff"
     assert stop(domain, clock, 0, True)

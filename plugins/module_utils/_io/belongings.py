@@ -11,7 +11,7 @@ from .._core import xml
 from .._core.derived import has_uefi
 from .._core.lifecycle import Belongings
 from .._core.plan import Live
-from .connection import Connection, doing, is_unknown
+from .connection import Connection, doing, has_code
 from .requirements import libvirt
 
 
@@ -38,7 +38,7 @@ def _all(call) -> list:
         return call()
     except libvirt.libvirtError as error:
         # Not every driver knows snapshots, fewer know checkpoints.
-        if not is_unknown(error):
+        if not has_code(error):
             raise
         return []
 

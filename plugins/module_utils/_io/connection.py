@@ -332,7 +332,7 @@ class Connection:
                 if domain is not None and getattr(domain, call)():
                     return True
             except libvirt.libvirtError as error:
-                if not is_unknown(error):
+                if not has_code(error):
                     raise ImageError(f"cannot list the snapshots of domain {name}: {error.get_error_message()}") from None
         return False
 
@@ -359,8 +359,8 @@ class Connection:
             self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
 
-def is_unknown(error, names=UNKNOWN_CALLS) -> bool:
-    """Return whether a driver said that it does not know what it was asked."""
+def has_code(error, names=UNKNOWN_CALLS) -> bool:
+    """Return whether an error of libvirt has the code of one of these names."""
     return error.get_error_code() in [getattr(libvirt, name) for name in names]
 
 

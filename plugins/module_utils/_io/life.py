@@ -13,7 +13,7 @@ from typing import Optional, Union
 from .._core import steps, xml
 from .._core.errors import ImageError
 from .._core.trouble import blame_kvm
-from .connection import UNKNOWN_FLAGS, Connection, doing, is_unknown, state_of
+from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, state_of
 from .console import Console, Tail, console_log, qemu_log
 from .requirements import libvirt
 
@@ -21,6 +21,8 @@ from .requirements import libvirt
 ASK_SECONDS = 5
 AGENT_SECONDS = 5
 STOPPED = ("shutoff", "crashed", "gone")
+# A QEMU that does not end on SIGTERM, and one that is busy with something else.
+BUSY = ("VIR_ERR_SYSTEM_ERROR", "VIR_ERR_OPERATION_TIMEOUT")
 AGENT_CHANNEL = "devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
 
 
@@ -88,7 +90,7 @@ def _start_paused(domain) -> bool:
     try:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as error:
-        if not is_unknown(error, UNKNOWN_FLAGS):
+        if not has_code(error, UNKNOWN_FLAGS):
             raise
         return False
     return True
@@ -112,7 +114,22 @@ def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopD
 
 
 def power_off(domain) -> None:
-    """Take a domain's power; it may have stopped meanwhile."""
+    """Take a domain's power; it may have stopped meanwhile.
+
+    QEMU is asked to end first, so that it writes what it holds of its disks; libvirt waits for it some 15 s
+    (virProcessKillPainfully), and only without the flag it kills QEMU then.
+    """
+    try:
+        domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+    except libvirt.libvirtError as error:
+        if now_state(domain) in STOPPED:
+            return
+        if not has_code(error, (*UNKNOWN_FLAGS, *BUSY)):
+            raise
+        _cut(domain)
+
+
+def _cut(domain) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError:
@@ -218,7 +235,7 @@ def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
                 domain.undefineFlags(flags)
                 return
             except libvirt.libvirtError as error:
-                if not is_unknown(error, UNKNOWN_FLAGS):
+                if not has_code(error, UNKNOWN_FLAGS):
                     raise
         # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
         if domain.hasManagedSaveImage():
