@@ -28,6 +28,7 @@ NUMBERS = {
     "VIR_DOMAIN_UNDEFINE_NVRAM": 4,
     "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA": 16,
     "VIR_DOMAIN_UNDEFINE_TPM": 32,
+    "VIR_DOMAIN_AFFECT_LIVE": 1,
     "VIR_DOMAIN_START_PAUSED": 1,
     "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT": 1,
     "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE": 0,
@@ -57,6 +58,9 @@ class Clock:
 
     def begin(self):
         return None
+
+    def sleep(self, seconds):
+        self.now += seconds
 
     def wait(self, seconds):
         # Not on and on, where nobody counts time.

@@ -9,8 +9,10 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
+from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
+from ansible_collections.virt.image.plugins.module_utils._io import live as changing
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
 from ansible_collections.virt.image.plugins.module_utils._io.watch import Happening
@@ -24,9 +26,9 @@ PATIENCE = [("patience", 5), "agent", ("patience", -2)]
 @pytest.fixture(name="clock", autouse=True)
 def _clock(monkeypatch):
     clock = Clock()
-    for module in (door, life, waiting, belongings):
+    for module in (door, life, waiting, belongings, changing):
         monkeypatch.setattr(module, "libvirt", LIBVIRT)
-    for module in (life, waiting):
+    for module in (life, waiting, changing):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -137,6 +139,17 @@ def test_all_goes_that_the_driver_knows(clock, refuses, calls):
     domain = Domain("shutoff", refuses=refuses)
     life.undefine(steps.UndefineDomain("web"), connection(domain, clock))
     assert domain.calls == calls
+
+
+def test_a_device_that_the_guest_keeps_is_tried_again(clock):
+    domain = Domain()
+    domain.detachDeviceFlags = lambda xml, flags: None
+    step = DetachDevice("web", "interface[52:54:00:00:00:01]", "<interface><mac address='52:54:00:00:00:01'/></interface>")
+    domain.XMLDesc = lambda: f"<domain><devices>{step.xml}</devices></domain>"
+    # Its former definition stands again, with the device.
+    assert message(changing.CHANGE[DetachDevice], step, connection(domain, clock)) == (
+        "the guest does not give interface[52:54:00:00:00:01] back; it may be booting, or use it. The next run tries again"
+    )
 
 
 SNAPSHOT = """<domainsnapshot><memory snapshot='{}' file='/web.mem'/><disks><disk name='vda' snapshot='internal'/>
