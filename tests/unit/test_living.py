@@ -9,6 +9,7 @@ from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.living import (
+    Now,
     lasting,
     plan_fallback,
     plan_start,
@@ -26,9 +27,11 @@ NEW = steps.DefineDomain("web", "<new/>", new=True)
 AGAIN = steps.DefineDomain("web", "<new/>", new=False)
 ON, OFF = steps.SetAutostart("web", True), steps.SetAutostart("web", False)
 START = steps.StartDomain("web", "qemu", settle=1)
+RESUME = steps.StartDomain("web", "qemu", resume=True, settle=1)
 STOP = steps.StopDomain("web", 60, False)
 DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
 GONE = steps.DeleteVolume(POOL, "web-old.iso")
+RESTORE, POWER_OFF = "restore the definition of domain web", "power off domain web"
 
 
 def words(found):
@@ -76,24 +79,30 @@ def test_the_former_definition_is_the_one_that_was_read():
 
 
 @pytest.mark.parametrize(
-    "taken, was, state, undone",
+    "taken, was, now, undone",
     [
         # It may have written to its disks: a new guest keeps all it has.
-        ([BASE, MADE, NEW, ON, START], "absent", "paused", ["power off domain web"]),
-        ([BASE, MADE, NEW, START], "absent", "shutoff", []),
-        ([AGAIN, START], "shutoff", "running", ["power off domain web", "restore the definition of domain web"]),
-        ([AGAIN, ON, START], "shutoff", "crashed", ["restore the definition of domain web", "set autostart of domain web off"]),
-        ([START], "shutoff", "running", ["power off domain web"]),
-        (
-            [AGAIN, STOP, START],
-            "running",
-            "paused",
-            ["power off domain web", "restore the definition of domain web", "start domain web"],
-        ),
+        ([BASE, MADE, NEW, ON, START], "absent", Now("paused", True), [POWER_OFF]),
+        ([BASE, MADE, NEW, START], "absent", Now("shutoff"), []),
+        ([AGAIN, START], "shutoff", Now("running", True), [POWER_OFF, RESTORE]),
+        ([AGAIN, ON, START], "shutoff", Now("crashed"), [RESTORE, "set autostart of domain web off"]),
+        ([START], "shutoff", Now("running", True), [POWER_OFF]),
+        # It was stopped for a restart: it ran before, and does so again.
+        ([AGAIN, STOP, START], "running", Now("paused", True), [POWER_OFF, RESTORE, "start domain web"]),
+        ([AGAIN, STOP, START], "running", Now("shutoff"), [RESTORE, "start domain web"]),
+        # What someone else started is theirs.
+        ([BASE, MADE, NEW, START], "absent", Now("running"), []),
+        ([AGAIN, START], "shutoff", Now("running"), [RESTORE]),
+        ([AGAIN, STOP, START], "running", Now("running"), [RESTORE]),
+        # It has in its memory what it did before this run.
+        ([RESUME], "paused", Now("paused", True), []),
+        ([AGAIN, RESUME], "paused", Now("running", True), [RESTORE]),
+        ([AGAIN, RESUME], "pmsuspended", Now("shutoff"), [RESTORE]),
+        ([AGAIN, RESUME], "paused", Now("running"), [RESTORE]),
     ],
 )
-def test_a_guest_that_did_not_stay_is_off_and_as_it_was(taken, was, state, undone):
-    assert words(plan_fallback(taken, was, "" if was == "absent" else "<old/>", state)) == undone
+def test_a_guest_that_did_not_stay_is_off_if_this_run_began_it_and_as_it_was(taken, was, now, undone):
+    assert words(plan_fallback(taken, was, "" if was == "absent" else "<old/>", now)) == undone
 
 
 @pytest.mark.parametrize(

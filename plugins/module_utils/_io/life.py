@@ -209,6 +209,12 @@ def bounded_agent(domain):
             pass
 
 
+def is_ours(name: str, connection: Connection) -> bool:
+    """Return whether a domain lives the life that was begun, or gone on with, in this run: others may have restarted it."""
+    started, domain = connection.started.get(name), connection.find_domain(name)
+    return bool(started and domain) and domain.ID() == started.id
+
+
 def now_state(domain) -> str:
     """Return a domain's state; one that was not persistent is gone when it stops."""
     try:
