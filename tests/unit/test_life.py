@@ -336,6 +336,20 @@ def test_a_start(clock, monkeypatch, asked, refuses, calls):
     assert (noted is not None) == (len(calls) > 1)
 
 
+def test_a_start_that_fails_half_way_is_known_as_ours(clock, monkeypatch):
+    domain = Domain("shutoff")
+    domain.resume = failing(1, "busy")
+    for name in ("console_log", "qemu_log"):
+        monkeypatch.setattr(life, name, lambda *_arguments: None)
+    monkeypatch.setattr(life, "Console", lambda *_arguments: domain.calls.append("listen"))
+    link = connection(domain, clock)
+    told = message(life.start, steps.StartDomain("web", "qemu", settle=1, listen=True), link)
+    assert told == "cannot start domain web: busy"
+    assert (domain.calls, life.is_ours("web", link)) == ([("paused", 1), "listen"], True)
+    domain.number = 2
+    assert not life.is_ours("web", link)
+
+
 @pytest.mark.parametrize(
     "virt_type, said, told",
     [

@@ -32,6 +32,7 @@ STOP = steps.StopDomain("web", 60, False)
 DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
 GONE = steps.DeleteVolume(POOL, "web-old.iso")
 RESTORE, POWER_OFF = "restore the definition of domain web", "power off domain web"
+DELETE = "delete volume web-data.raw of pool default"
 
 
 def words(found):
@@ -68,13 +69,33 @@ def words(found):
     ],
 )
 def test_what_failed_is_taken_back(taken, failed, was, undone, left):
-    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>")
+    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", Now("shutoff"))
     assert words(found) == undone
     assert lasting(taken, found) == tuple(left)
 
 
+@pytest.mark.parametrize(
+    "taken, failed, was, now, undone",
+    [
+        # Nothing is deleted, and nothing written, under a QEMU that this run has begun.
+        ([MADE, NEW], START, "absent", Now("paused", True), [POWER_OFF, "undefine domain web", DELETE]),
+        ([AGAIN], START, "shutoff", Now("paused", True), [POWER_OFF, RESTORE]),
+        ([], START, "shutoff", Now("paused", True), [POWER_OFF]),
+        ([AGAIN, STOP], START, "running", Now("paused", True), [POWER_OFF, RESTORE, "start domain web"]),
+        # What someone else started meanwhile runs on, with what it has.
+        ([MADE, NEW], START, "absent", Now("running"), []),
+        ([AGAIN], START, "shutoff", Now("running"), [RESTORE]),
+        ([AGAIN, STOP], START, "running", Now("running"), [RESTORE]),
+        # It lived before.
+        ([AGAIN], RESUME, "paused", Now("paused", True), [RESTORE]),
+    ],
+)
+def test_a_start_that_fails_half_way_leaves_nothing_that_runs(taken, failed, was, now, undone):
+    assert words(plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", now)) == undone
+
+
 def test_the_former_definition_is_the_one_that_was_read():
-    (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>")
+    (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>", Now("shutoff"))
     assert (step.xml, step.new) == ("<old/>", False)
 
 

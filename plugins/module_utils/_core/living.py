@@ -55,18 +55,23 @@ def split_at_start(steps: tuple) -> tuple[tuple, tuple]:
     return steps[:end], steps[end:]
 
 
-def plan_undo(taken, failed, was: str, before: str) -> tuple:
+def plan_undo(taken, failed, was: str, before: str, now: Now) -> tuple:
     """Return the steps that bring back what was, where the step `failed` after those that were taken.
 
     `was` and `before` are the state and the XML of the domain before. A new guest goes with the volumes that were made
-    for it; base volumes stay, others may use them.
+    for it; base volumes stay, others may use them. What a start left running goes first.
     """
+    off = _power_off((failed,), now)
+    is_off = bool(off) or now.state not in RUNNING
     if was == "absent":
+        if not is_off:
+            # Someone else has started it meanwhile.
+            return ()
         defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
-        return (*defined, *volumes)
+        return (*off, *defined, *volumes)
     # A guest that did not stop for its restart has its configuration for the next start.
-    return _restore(taken, was, before, True) if isinstance(failed, BEGINNINGS) else ()
+    return (*off, *_restore(taken, was, before, is_off)) if isinstance(failed, BEGINNINGS) else ()
 
 
 def plan_fallback(taken, was: str, before: str, now: Now) -> tuple:

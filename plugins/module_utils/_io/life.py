@@ -53,13 +53,15 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
         console = console_log(step.name, domain.XMLDesc(), connection)
     log, moment = qemu_log(step.name, connection), time.monotonic()
     # Paused at first, so that nothing is missed of what it says.
-    if _run(step, domain, paused=step.listen and not console and not step.resume):
-        console, moment = Console(step.name, connection), time.monotonic()
-        with doing(f"start domain {step.name}"):
-            domain.resume()
+    is_paused = _run(step, domain, paused=step.listen and not console and not step.resume)
     with doing(f"start domain {step.name}"):
-        started = Started(moment, domain.ID(), step.virt_type, log, console or Console(step.name, connection))
-    connection.started[step.name] = started
+        # Whatever fails from here on, this life is ours to end.
+        started = connection.started[step.name] = Started(moment, domain.ID(), step.virt_type, log, console or Tail(None))
+        if not console:
+            started.console = Console(step.name, connection)
+        if is_paused:
+            started.moment = time.monotonic()
+            domain.resume()
 
 
 def _run(step: steps.StartDomain, domain, paused: bool = False) -> bool:

@@ -189,7 +189,7 @@ def _after_failure(plan: Plan, taken: list, failed, error: str, connection) -> D
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
-            _undo(one, plan_undo(taken, failed, plan.was, plan.before), connection)
+            _undo(one, plan_undo(taken, failed, plan.was, plan.before, _now(plan.name, connection)), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
     _look_again(one, connection)
