@@ -39,6 +39,7 @@ def words(found):
     return [str(step) for step in found]
 
 
+@pytest.mark.parametrize("state", ["running", "shutoff"])
 @pytest.mark.parametrize(
     "taken, failed, was, undone, left",
     [
@@ -66,10 +67,18 @@ def words(found):
         # It runs on with what it has; the configuration is for the next start.
         ([AGAIN], STOP, "running", [], [AGAIN]),
         ([AGAIN], MADE, "running", [], [AGAIN]),
+        # It was paused, and runs now as it did before.
+        ([AGAIN, RESUME], DETACH, "paused", [RESTORE], [RESUME]),
+        ([AGAIN, ON, START], GONE, "shutoff", [], [AGAIN, ON, START]),
+        # A new guest that has settled stays.
+        ([MADE, NEW, START], GONE, "absent", [], [MADE, NEW, START]),
     ],
 )
-def test_what_failed_is_taken_back(taken, failed, was, undone, left):
-    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", Now("shutoff"))
+def test_what_failed_is_taken_back(taken, failed, was, undone, left, state):
+    if START not in taken and failed is not DETACH:
+        # A start that fails leaves it off.
+        state = "shutoff"
+    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", Now(state))
     assert words(found) == undone
     assert lasting(taken, found) == tuple(left)
 

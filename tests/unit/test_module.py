@@ -11,12 +11,17 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live, Plan
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool
 from ansible_collections.virt.image.plugins.module_utils._io import life, module
 from ansible_collections.virt.image.plugins.modules import descriptor_info
 
 
 NEW = steps.DefineDomain("web", "<new/>", new=False)
+DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
+GONE = steps.DeleteVolume(Pool("default", "/pool", 2**30), "web-old.iso")
 START = steps.StartDomain("web", "qemu", settle=1)
 OLD = steps.DefineDomain("web", "<old/>", new=False, restored=True)
 
@@ -56,6 +61,30 @@ def test_what_did_not_stay_is_powered_off_only_in_the_life_that_this_run_began(m
     module._after_fall(one, connection(number))
     assert [str(step) for step in one.undone] == undone
     assert one.state == ("paused" if number else "absent")
+
+
+@pytest.mark.parametrize(
+    "was, failing, undone",
+    [
+        ("paused", DETACH, ["restore the definition of domain web"]),
+        ("paused", GONE, []),
+        ("absent", GONE, []),
+    ],
+)
+def test_a_change_that_fails_after_a_resume_is_tried_again(monkeypatch, was, failing, undone):
+    def apply(plan_steps, *_arguments):
+        for step in plan_steps:
+            if step is failing:
+                raise ImageError("no")
+            yield step
+
+    monkeypatch.setattr(module, "apply", apply)
+    taken = (NEW, replace(START, resume=was == "paused"))
+    plan = Plan("web", steps=(*taken, failing), was=was, before="" if was == "absent" else "<old/>")
+    one = module.Done(plan, taken, "running")
+    module._apply_rest(one, connection(1), None)
+    assert (one.error, [str(step) for step in one.undone]) == ("no", undone)
+    assert one.steps == taken
 
 
 def connection(number):

@@ -64,8 +64,8 @@ def plan_undo(taken, failed, was: str, before: str, now: Now) -> tuple:
     off = _power_off((failed,), now)
     is_off = bool(off) or now.state not in RUNNING
     if was == "absent":
-        if not is_off:
-            # Someone else has started it meanwhile.
+        if not is_off or any(isinstance(step, StartDomain) for step in taken):
+            # Someone else has started it meanwhile; or it has settled, and may have written.
             return ()
         defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]

@@ -176,24 +176,33 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
 def _apply_rest(one: Done, connection, access: Access) -> None:
     """Carry out what comes after the start of a guest that stayed."""
     _first, rest = split_at_start(one.plan.steps)
+    taken: list = []
     try:
         for step in apply(rest, connection, access):
-            one.steps = (*one.steps, step)
+            taken.append(step)
     except ImageError as error:
         one.error = "; then ".join(filter(None, (one.error, str(error))))
+        _take_back(one, (*one.steps, *taken), rest[len(taken)], connection)
+    one.steps = (*one.steps, *taken)
 
 
 def _after_failure(plan: Plan, taken: list, failed, error: str, connection) -> Done:
     """Take back what was done for a guest that could not be defined or started, and return how it stands now."""
     one = Done(plan, tuple(taken), plan.was, error)
+    _take_back(one, taken, failed, connection)
+    _look_again(one, connection)
+    return one
+
+
+def _take_back(one: Done, taken, failed, connection) -> None:
+    """Take back what may be of the steps that were taken before one failed."""
+    plan = one.plan
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
             _undo(one, plan_undo(taken, failed, plan.was, plan.before, _now(plan.name, connection)), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
-    _look_again(one, connection)
-    return one
 
 
 def _after_fall(one: Done, connection) -> None:
