@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
+from ansible_collections.virt.image.plugins.module_utils._io import apply as applying
 from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
 from ansible_collections.virt.image.plugins.module_utils._io import live as changing
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
@@ -20,6 +22,7 @@ from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIB
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message
 
+DEFINE = steps.DefineDomain("web", "<new/>", new=False, before="<old/>")
 PATIENCE = [("patience", 5), "agent", ("patience", -2)]
 
 
@@ -304,6 +307,25 @@ def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatc
     result = wait(domain, clock, agent=True, tcp=(22,), serial="^boots$")
     assert (result.error, result.addresses) == ("", ("10.0.0.2",))
     assert opened == [("10.0.0.2", 22)] * 6
+
+
+@pytest.mark.parametrize(
+    "step, now, told",
+    [
+        (DEFINE, "<old/>", ""),
+        (DEFINE, "<old><disk/></old>", "domain web was changed meanwhile by someone else; run again"),
+        (DEFINE, None, "domain web is gone; another tool removed it meanwhile"),
+        (replace(DEFINE, new=True, before=""), None, ""),
+        (replace(DEFINE, new=True, before=""), "<other/>", "domain web was made meanwhile by someone else; run again"),
+        # What this run wrote is taken back.
+        (replace(DEFINE, restored=True, before=""), "<new/>", ""),
+    ],
+)
+def test_what_others_wrote_meanwhile_is_not_lost(step, now, told):
+    written = []
+    link = SimpleNamespace(configuration=lambda _name: now, define=lambda *wrote: written.append(wrote))
+    assert message(lambda: list(applying.apply([step], link, None))) == told
+    assert written == ([] if told else [("web", "<new/>")])
 
 
 def begin(domain, clock, monkeypatch, **step):

@@ -174,6 +174,13 @@ def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
 
 
 def _define(step: steps.DefineDomain, connection: Connection) -> None:
+    # Images may have taken minutes to bring.
+    now = None if step.restored else connection.configuration(step.name)
+    if not step.restored and (now or "") != step.before:
+        if now is None:
+            raise ImageError(f"domain {step.name} is gone; another tool removed it meanwhile")
+        what = "changed" if step.before else "made"
+        raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
     connection.define(step.name, step.xml)
 
 

@@ -300,6 +300,14 @@ class Connection:
             raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
         return domain
 
+    def configuration(self, name: str) -> Optional[str]:
+        """Return the XML that a domain is defined as, or None where it does not exist."""
+        domain = self.find_domain(name)
+        if domain is None:
+            return None
+        with doing(f"read domain {name}"):
+            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""
         domain = self.find_domain(name)
