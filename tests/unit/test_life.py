@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
-from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import apply as applying
@@ -127,6 +127,35 @@ def test_it_may_stop_just_before_its_power_goes(clock):
     assert message(stop, domain, clock, 0, True) == "cannot stop domain web: domain is not running"
     domain.now = "shutoff"
     assert stop(domain, clock, 0, True)
+
+
+@pytest.mark.parametrize(
+    "older, flags",
+    [
+        (Belongings(), 55),
+        (Belongings(nvram=True), 59),
+        (Belongings(tpm=True), 87),
+        (Belongings(nvram=True, tpm=True), 91),
+    ],
+)
+def test_an_undo_leaves_what_was_there_before(clock, older, flags):
+    domain = Domain("shutoff")
+    link = connection(domain, clock, older={"web": older})
+    life.undefine(steps.UndefineDomain("web", undoing=True), link)
+    # What is to go goes as a whole.
+    life.undefine(steps.UndefineDomain("web"), link)
+    assert domain.calls == [("undefine", flags), ("undefine", 55)]
+
+
+@pytest.mark.parametrize("new, noted", [(True, {"web": Belongings(nvram=True)}), (False, {})])
+def test_what_is_older_than_a_new_domain_is_noted(monkeypatch, new, noted):
+    monkeypatch.setattr(belongings.os, "stat", lambda path: None if "nvram" in path else failing_stat())
+    defined = iter([None, EFI.format("", TPM)] if new else [EFI.format("", TPM)])
+    link = SimpleNamespace(
+        older={}, is_local=True, is_session=False, configuration=lambda _name: next(defined), define=lambda *_wrote: None
+    )
+    list(applying.apply([steps.DefineDomain("web", "<new/>", new, before="" if new else EFI.format("", TPM))], link, None))
+    assert link.older == noted
 
 
 @pytest.mark.parametrize(
@@ -323,7 +352,7 @@ def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatc
 )
 def test_what_others_wrote_meanwhile_is_not_lost(step, now, told):
     written = []
-    link = SimpleNamespace(configuration=lambda _name: now, define=lambda *wrote: written.append(wrote))
+    link = SimpleNamespace(older={}, configuration=lambda _name: now, define=lambda *wrote: written.append(wrote))
     assert message(lambda: list(applying.apply([step], link, None))) == told
     assert written == ([] if told else [("web", "<new/>")])
 

@@ -103,6 +103,11 @@ def test_a_start_that_fails_half_way_leaves_nothing_that_runs(taken, failed, was
     assert words(plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", now)) == undone
 
 
+def test_a_new_domain_that_goes_is_known_as_undone():
+    undone = plan_undo([MADE, NEW], START, "absent", "", Now("shutoff"))
+    assert undone[0] == steps.UndefineDomain("web", undoing=True)
+
+
 def test_the_former_definition_is_the_one_that_was_read():
     (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>", Now("shutoff"))
     assert (step.xml, step.new) == ("<old/>", False)

@@ -67,7 +67,7 @@ def plan_undo(taken, failed, was: str, before: str, now: Now) -> tuple:
         if not is_off or any(isinstance(step, StartDomain) for step in taken):
             # Someone else has started it meanwhile; or it has settled, and may have written.
             return ()
-        defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
+        defined = [UndefineDomain(step.name, undoing=True) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
         return (*off, *defined, *volumes)
     # A guest that did not stop for its restart has its configuration for the next start.

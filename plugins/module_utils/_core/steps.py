@@ -234,10 +234,11 @@ class StopDomain:
 
 @dataclass(frozen=True)
 class UndefineDomain:
-    """Remove a domain's configuration with what belongs to it."""
+    """Remove a domain's configuration with what belongs to it; `undoing`: but for what was there before this run."""
 
     name: str
     belongings: Belongings = Belongings()
+    undoing: bool = False
 
     def __str__(self) -> str:
         return f"undefine domain {self.name}{self.belongings}"

@@ -14,6 +14,7 @@ from .._core.errors import ImageError
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
 from . import files, qemu_img
+from .belongings import find_state
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
@@ -182,6 +183,9 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
         what = "changed" if step.before else "made"
         raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
     connection.define(step.name, step.xml)
+    if step.new:
+        # What an earlier domain left (virsh undefine --keep-nvram --keep-tpm), and this one has by its name or UUID.
+        connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
 
 
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}

@@ -33,6 +33,12 @@ def read_belongings(live: Live, connection: Connection) -> Belongings:
         )
 
 
+def find_state(domain_xml: str, connection: Connection) -> Belongings:
+    """Return what is there of the files that libvirt makes when a domain starts."""
+    tree = xml.parse(domain_xml, "domain")
+    return Belongings(nvram=_has_nvram(tree, connection), tpm=_has_tpm(tree, connection))
+
+
 def _all(call) -> list:
     try:
         return call()

@@ -63,6 +63,8 @@ class Connection:
         self.watch = Watch(uri)
         # The guests that were started through it: name -> life.Started.
         self.started: dict = {}
+        # What was there of the domains that were made through it before they were: name -> lifecycle.Belongings.
+        self.older: dict = {}
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)

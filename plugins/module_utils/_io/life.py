@@ -12,6 +12,7 @@ from typing import Optional, Union
 
 from .._core import steps, xml
 from .._core.errors import ImageError
+from .._core.lifecycle import Belongings
 from .._core.trouble import blame_kvm
 from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, state_of
 from .console import Console, Tail, console_log, qemu_log
@@ -229,14 +230,15 @@ def now_state(domain) -> str:
 
 def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
     domain = connection.domain(step.name)
+    older = connection.older.get(step.name, Belongings()) if step.undoing else Belongings()
     most = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | (libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if older.nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
     )
     # Since libvirt 8.9; before, and without it, state goes that its domain does not call persistent.
-    tpm = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)
+    tpm = getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{'KEEP_TPM' if older.tpm else 'TPM'}", 0)
     with doing(f"undefine domain {step.name}"):
         for flags in dict.fromkeys((most | tpm, most)):
             try:
