@@ -142,6 +142,8 @@ def test_a_domain_of_the_module_domain_is_one_of_others():
     (step,) = plan_guest(seen(live, adopt=True)).steps
     assert isinstance(step, DefineDomain)
     assert xml.parse(step.xml, "made").find("devices/watchdog") is not None
+    # With the record that is dropped.
+    assert step.before == live.xml
 
 
 def test_it_keeps_its_interfaces():

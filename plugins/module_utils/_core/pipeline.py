@@ -31,7 +31,6 @@ WAYS = "give the guest another name, or take the domain over with adopt: true"
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
-    before = sighting.live.xml if sighting.live else ""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
@@ -70,7 +69,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
     plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
-    return replace(plan, verdict=verdict, volumes=storage.volumes, before=before)
+    return replace(plan, verdict=verdict, volumes=storage.volumes)
 
 
 def _without_own_record(sighting: Sighting) -> Sighting:
@@ -80,7 +79,7 @@ def _without_own_record(sighting: Sighting) -> Sighting:
     if record is None or record.image is not None:
         return sighting
     drop_record(tree)
-    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree)))
+    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree), read=sighting.live.xml))
 
 
 def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = False) -> StoragePlan:

@@ -94,7 +94,7 @@ def plan_present(
         raise ImageError("is not persistent, and gone when it stops; xml is needed to define it again")
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
-        steps.append(DefineDomain(name, found.xml, new=live is None))
+        steps.append(DefineDomain(name, found.xml, new=live is None, before=live.as_read if live else ""))
     if course.autostart is not None and course.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(name, course.autostart))
     text = found.xml if found and changes else (live.xml if live else "")
@@ -112,7 +112,7 @@ def plan_present(
         waits=plan_waits(name, steps, state, course.wait),
         changes=changes,
         drift=wanted.drift if wanted else (),
-        before=live.xml if live else "",
+        before=live.as_read if live else "",
         after=text,
         was=live.state if live else "absent",
         state=state,

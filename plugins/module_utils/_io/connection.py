@@ -34,6 +34,9 @@ STATES = {
 # A pool that another job works in refuses to be refreshed; the job ends by itself.
 BUSY_POOL = "asynchronous jobs running"
 BUSY_SECONDS = 60
+# What a driver says that does not know a call, and one that knows it without that flag.
+UNKNOWN_CALLS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
+UNKNOWN_FLAGS = (*UNKNOWN_CALLS, "VIR_ERR_INVALID_ARG")
 # Where each driver has a daemon of its own, that of pools or of networks may not be installed.
 NO_DAEMON = "Failed to connect socket"
 
@@ -60,6 +63,8 @@ class Connection:
         self.watch = Watch(uri)
         # The guests that were started through it: name -> life.Started.
         self.started: dict = {}
+        # What was there of the domains that were made through it before they were: name -> lifecycle.Belongings.
+        self.older: dict = {}
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
@@ -307,6 +312,14 @@ class Connection:
             raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
         return domain
 
+    def configuration(self, name: str) -> Optional[str]:
+        """Return the XML that a domain is defined as, or None where it does not exist."""
+        domain = self.find_domain(name)
+        if domain is None:
+            return None
+        with doing(f"read domain {name}"):
+            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""
         domain = self.find_domain(name)
@@ -339,7 +352,7 @@ class Connection:
                 if domain is not None and getattr(domain, call)():
                     return True
             except libvirt.libvirtError as error:
-                if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED):
+                if not has_code(error):
                     raise ImageError(f"cannot list the snapshots of domain {name}: {error.get_error_message()}") from None
         return False
 
@@ -365,6 +378,11 @@ class Connection:
     def define(self, name: str, domain_xml: str) -> None:
         with doing(f"define domain {name}"):
             self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def has_code(error, names=UNKNOWN_CALLS) -> bool:
+    """Return whether an error of libvirt has the code of one of these names."""
+    return error.get_error_code() in [getattr(libvirt, name) for name in names]
 
 
 def state_of(domain) -> str:
