@@ -206,10 +206,9 @@ class Connection:
         try:
             return self.link.storagePoolLookupByName(pool_name).storageVolLookupByName(name).path()
         except libvirt.libvirtError as error:
-            gone = (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
-            if error.get_error_code() in gone:
-                return None
-            raise ImageError(f"cannot look up volume {name} of pool {pool_name}: {error.get_error_message()}") from None
+            if error.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
+                raise ImageError(f"cannot look up volume {name} of pool {pool_name}: {error.get_error_message()}") from None
+            return None
 
     def volume_header(self, pool_name: str, name: str, format: str) -> Header:
         """Return what libvirt tells of a volume's content, which has that format; raise ImageError.
@@ -365,7 +364,7 @@ class Connection:
                     texts = [domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)]
                     texts += [domain.XMLDesc()] if domain.isActive() else []
                     paths = set().union(*map(chain_paths, texts))
-                    paths |= {self.volume_path(*volume) for text in texts for volume in volumes_named(text)} - {None}
+                    paths |= {self.volume_path(*one) for text in texts for one in volumes_named(text)} - {None}
                 except libvirt.libvirtError as error:
                     # It went while we listed.
                     if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
@@ -389,15 +388,3 @@ def state_of(domain) -> str:
     """Return libvirt's name of a domain's state."""
     number = domain.state()[0]
     return next((name for constant, name in STATES.items() if getattr(libvirt, constant) == number), "nostate")
-
-
-def reason_of(domain, state: str) -> str:
-    """Return libvirt's name of the reason for a domain's state, such as PANICKED; an empty text where it tells none."""
-    prefix = f"VIR_DOMAIN_{state.upper()}_"
-    try:
-        number = domain.state()[1]
-    except libvirt.libvirtError:
-        # It went with the domain.
-        return ""
-    names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
-    return names[0][len(prefix) :] if names else ""

@@ -15,7 +15,7 @@ from .._core.errors import ImageError
 from .._core.lifecycle import UP
 from .._core.steps import WaitForGuest
 from .._core.trouble import Trouble, explain, trouble_of
-from .connection import Connection, doing, reason_of
+from .connection import Connection, doing
 from .console import is_said
 from .life import Started, bounded_agent, now_state
 from .requirements import libvirt
@@ -97,7 +97,7 @@ class Vigil:
         """Return what became of a guest that does not run, or not as it was started."""
         started, state = self._started, now_state(self._domain)
         if state not in UP:
-            return trouble_of(state, reason_of(self._domain, state), self._end(now))
+            return trouble_of(state, _reason_of(self._domain, state), self._end(now))
         if self._settled:
             return None
         # A domain object keeps the id that it was looked up with.
@@ -191,6 +191,18 @@ def wait_for(steps: list[WaitForGuest], connection: Connection, begun: float) ->
             if not pending:
                 return {vigil.name: vigil.result for vigil in vigils}
             connection.watch.wait(min(vigil.pause() for vigil in pending))
+
+
+def _reason_of(domain, state: str) -> str:
+    """Return libvirt's name of the reason for a domain's state, such as PANICKED; an empty text where it tells none."""
+    prefix = f"VIR_DOMAIN_{state.upper()}_"
+    try:
+        number = domain.state()[1]
+    except libvirt.libvirtError:
+        # It went with the domain.
+        return ""
+    names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
+    return names[0][len(prefix) :] if names else ""
 
 
 def addresses(domain, *sources: str) -> list[str]:
