@@ -290,19 +290,50 @@ def test_one_that_others_started_again_fell(clock):
     assert wait(domain, clock).error.startswith("was stopped and started again by someone else\n")
 
 
-def test_what_is_missing_is_named_and_the_guest_runs_on(clock):
-    domain = Domain()
+@pytest.mark.parametrize(
+    "agent, addresses, told",
+    [
+        ("connected", ("10.0.0.2",), "after 7 s its guest agent does not answer"),
+        # It is not asked.
+        ("disconnected", (), "after 7 s its guest agent does not answer and it has no address"),
+    ],
+)
+def test_what_is_missing_is_named_and_the_guest_runs_on(clock, agent, addresses, told):
+    domain = Domain(agent=agent)
     domain.getTime = failing(1)
     result = wait(domain, clock, agent=True, address=True, timeout=7)
     assert not result.fell
-    assert result.error.partition("\n")[0] == "after 7 s its guest agent does not answer"
-    assert result.addresses == ("10.0.0.2",)
+    assert result.error.partition("\n")[0] == told
+    assert result.addresses == addresses
     assert 7 < clock.now < 8
-    assert domain.calls == [("patience", 5), "closed", ("patience", -2)]
+    assert (("patience", 5) in domain.calls) == (agent == "connected")
+    assert domain.calls[-1] == "closed"
+
+
+def test_an_agent_is_held_to_some_seconds_only_while_it_is_asked(clock, monkeypatch):
+    domain, answers = Domain(agent="connected"), iter([Failure(1), Failure(1), 5])
+
+    def get_time():
+        domain.calls.append("time")
+        answer = next(answers)
+        if isinstance(answer, Failure):
+            raise answer
+
+    def connect(_address, _timeout):
+        domain.calls.append("connect")
+        if domain.calls.count("connect") < 3:
+            raise OSError
+        return SimpleNamespace(close=lambda: None)
+
+    domain.getTime = get_time
+    monkeypatch.setattr(waiting.socket, "create_connection", connect)
+    assert wait(domain, clock, agent=True, tcp=(22,)).error == ""
+    asked = [("patience", 5), "time", ("patience", -2), "connect"]
+    assert domain.calls == [*asked * 3, "closed"]
 
 
 def test_one_that_stops_after_it_has_settled_is_told_of_and_left(clock):
-    domain = Domain()
+    domain = Domain(agent="connected")
     domain.getTime = failing(1)
     clock.at(5, lambda: setattr(domain, "now", "shutoff"))
     result = wait(domain, clock, agent=True)
@@ -315,7 +346,7 @@ def test_one_that_runs_already_is_not_asked_for_its_console(clock):
 
 
 def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatch):
-    domain, answers = Domain(), iter([Failure(1), Failure(1), 5])
+    domain, answers = Domain(agent="connected"), iter([Failure(1), Failure(1), 5])
     opened = []
 
     def get_time():
