@@ -151,3 +151,9 @@ class Domain:
         self.calls.append(call if len(call) > 1 else call[0])
         if call[0] in self.refuses or call in self.refuses:
             raise Failure(INVALID)
+
+
+def connection(domain, clock, started=None, **more):
+    """Return a connection that knows this domain."""
+    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
+    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)

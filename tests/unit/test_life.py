@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a domain is stopped, undefined and waited for; libvirt and time are stand-ins."""
+"""How a domain is started, stopped, changed and undefined; libvirt and time are stand-ins."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
-from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import apply as applying
 from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
 from ansible_collections.virt.image.plugins.module_utils._io import live as changing
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
-from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
-from ansible_collections.virt.image.plugins.module_utils._io.watch import Happening
-from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIBVIRT, UNSUPPORTED, Clock, Domain
-from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
+from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIBVIRT, UNSUPPORTED, Clock, Domain, connection
+from ansible_collections.virt.image.tests.unit.stand_in import failing
 from ansible_collections.virt.image.tests.unit.support import message
 
 DEFINE = steps.DefineDomain("web", "<new/>", new=False, before="<old/>")
@@ -29,17 +27,11 @@ PATIENCE = [("patience", 5), "agent", ("patience", -2)]
 @pytest.fixture(name="clock", autouse=True)
 def _clock(monkeypatch):
     clock = Clock()
-    for module in (door, life, waiting, belongings, changing):
+    for module in (door, life, belongings, changing):
         monkeypatch.setattr(module, "libvirt", LIBVIRT)
-    for module in (life, waiting, changing):
+    for module in (life, changing):
         monkeypatch.setattr(module, "time", clock)
     return clock
-
-
-def connection(domain, clock, started=None, **more):
-    """Return a connection that knows this domain."""
-    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
-    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)
 
 
 def stop(domain, clock, timeout=20, force=False):
@@ -227,115 +219,6 @@ def test_what_may_not_be_seen_counts(clock, monkeypatch):
     domain.listAllSnapshots = domain.listAllCheckpoints = list
     link = connection(domain, clock, is_local=True, is_session=False)
     assert belongings.read_belongings(Live("web", EFI.format("", TPM), "shutoff", False), link).tpm
-
-
-def wait(domain, clock, started=True, **asked):
-    """Return the result of waiting for one guest, which was started at this moment."""
-    domain.interfaceAddresses = lambda source: {"eth0": {"addrs": [{"addr": "10.0.0.2"}]}} if source == 1 else {}
-    log = SimpleNamespace(text=lambda: "qemu-system-x86_64: oh no\n")
-    console = SimpleNamespace(text=lambda: "boots\n", close=lambda: domain.calls.append("closed"))
-    beginning = life.Started(clock.now, 1, "qemu", log, console) if started else None
-    step = steps.WaitForGuest("web", Wait(**asked))
-    return waiting.wait_for([step], connection(domain, clock, beginning), clock.now)["web"]
-
-
-def test_one_that_runs_on_has_settled(clock):
-    domain = Domain()
-    assert wait(domain, clock, settle=3) == waiting.Result()
-    assert clock.now == 3
-    # Its console is for others again.
-    assert domain.calls == ["closed"]
-
-
-@pytest.mark.parametrize(
-    "state, reason, told",
-    [
-        ("paused", 5, "was paused 2.0 s after its start (a disk had an I/O error)"),
-        ("shutoff", 1, "stopped 2.0 s after its start (it shut itself down)"),
-        ("gone", 0, "stopped 2.0 s after its start"),
-    ],
-)
-def test_one_that_ends_while_it_settles_fell(clock, state, reason, told):
-    domain = Domain()
-
-    def end():
-        domain.now, domain.reason = state, reason
-
-    clock.seen = [Happening(0.1, "LIFECYCLE", (2, 0)), Happening(2.0, "LIFECYCLE", (5, 0))]
-    clock.at(2, end)
-    result = wait(domain, clock, settle=3)
-    assert result.fell
-    assert result.error == f"{told}\nQEMU's log ends:\n  oh no\nits console ends:\n  boots"
-
-
-@pytest.mark.parametrize(
-    "happening, told",
-    [
-        (Happening(0.5, "REBOOT", ()), "was reset 0.5 s after its start"),
-        (Happening(0.5, "WATCHDOG", (2,)), "was caught by its watchdog 0.5 s after its start"),
-        (Happening(0.5, "AGENT_LIFECYCLE", (1, 1)), ""),
-        # Later it is its own business.
-        (Happening(1.5, "REBOOT", ()), ""),
-    ],
-)
-def test_one_that_is_reset_while_it_settles_fell(clock, happening, told):
-    clock.seen = [happening]
-    result = wait(Domain(), clock)
-    assert (result.fell, result.error.partition("\n")[0]) == (bool(told), told)
-
-
-def test_one_that_others_started_again_fell(clock):
-    domain = Domain()
-    clock.at(0.5, lambda: setattr(domain, "number", 2))
-    assert wait(domain, clock).error.startswith("was stopped and started again by someone else\n")
-
-
-def test_what_is_missing_is_named_and_the_guest_runs_on(clock):
-    domain = Domain()
-    domain.getTime = failing(1)
-    result = wait(domain, clock, agent=True, address=True, timeout=7)
-    assert not result.fell
-    assert result.error.partition("\n")[0] == "after 7 s its guest agent does not answer"
-    assert result.addresses == ("10.0.0.2",)
-    assert 7 < clock.now < 8
-    assert domain.calls == [("patience", 5), "closed", ("patience", -2)]
-
-
-def test_one_that_stops_after_it_has_settled_is_told_of_and_left(clock):
-    domain = Domain()
-    domain.getTime = failing(1)
-    clock.at(5, lambda: setattr(domain, "now", "shutoff"))
-    result = wait(domain, clock, agent=True)
-    assert not result.fell
-    assert result.error.startswith("stopped 5.")
-
-
-def test_one_that_runs_already_is_not_asked_for_its_console(clock):
-    assert wait(Domain(), clock, started=False, serial="never") == waiting.Result()
-
-
-def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatch):
-    domain, answers = Domain(), iter([Failure(1), Failure(1), 5])
-    opened = []
-
-    def get_time():
-        answer = next(answers)
-        if isinstance(answer, Failure):
-            raise answer
-        # Once is enough.
-        domain.getTime = None
-
-    def connect(address, _timeout):
-        opened.append(address)
-        if len(opened) < 6:
-            raise OSError
-        return SimpleNamespace(close=lambda: None)
-
-    domain.getTime = get_time
-    monkeypatch.setattr(waiting.socket, "create_connection", connect)
-    result = wait(domain, clock, agent=True, tcp=(22,), serial="^boots$")
-    assert (result.error, result.addresses) == ("", ("10.0.0.2",))
-    assert opened == [("10.0.0.2", 22)] * 6
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _shut_down(domain, timeout: int, connection: Connection) -> bool:
 
 def _ask_to_stop(domain, by_agent: bool) -> None:
     """Ask a guest to stop, in the first of the ways that works; none may, if it has just stopped, or boots."""
-    ways = [lambda: _ask_agent(domain)] if by_agent and _has_agent(domain) else []
+    ways = [lambda: _ask_agent(domain)] if by_agent and has_agent(domain) else []
     ways += [lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN), domain.shutdown]
     for way in ways:
         try:
@@ -178,7 +178,8 @@ def _ask_to_stop(domain, by_agent: bool) -> None:
             continue
 
 
-def _has_agent(domain) -> bool:
+def has_agent(domain) -> bool:
+    """Return whether a domain's guest agent is connected; it may hang all the same."""
     try:
         return xml.parse(domain.XMLDesc(), "domain").find(AGENT_CHANNEL) is not None
     except libvirt.libvirtError:
@@ -192,9 +193,12 @@ def _ask_agent(domain) -> None:
 
 @contextmanager
 def bounded_agent(domain):
-    """Let an agent that hangs, or means ill, hold us up for some seconds only.
+    """Let an agent that hangs, or means ill, hold us up for some seconds only; for a question or two, no longer.
 
-    By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.
+    The setting is the domain's, and so other tools': what they send to the agent in this time may have these seconds too
+    (qemuDomainAgentSetResponseTimeout). libvirt does not tell what it was before; its default is put back, for ever: who
+    wants another value (virsh guest-agent-timeout) sets it again. A module that is killed in this time leaves these
+    seconds, until another question is put or the guest stops.
     """
     try:
         domain.agentSetResponseTimeout(AGENT_SECONDS)
