@@ -100,8 +100,8 @@ def same(wanted, key: Optional[str], live) -> bool:
     if key == "unit" and _has_unit(wanted, live):
         # What it is the unit of is compared for itself.
         return True
-    if (wanted.tag, key) == ("disk", "type") and _is_empty(wanted) and _is_empty(live):
-        # A drive without a medium has some type: virDomainDiskDefParseXML.
+    if (wanted.tag, key) == ("disk", "type") and _is_empty(wanted):
+        # A drive without a medium has some type, or that of the medium that someone put in: virDomainDiskDefParseXML.
         return True
     if other is None:
         return _is_unsaid(wanted, key, live)
