@@ -60,8 +60,12 @@ class Libvirt:
             raise ImageError(f"pool {name} does not exist; this host has default")
         return xml.parse(f"<pool type='{self.kind}'><target><path>{self.folder}</path></target></pool>", "pool")
 
-    def volume_names(self, _pool):
+    def volume_names(self, pool):
+        self.pool_tree(pool)
         return set(os.listdir(self.folder))
+
+    def volume(self, _pool, name):
+        return Volume(str(self.folder / name))
 
     def live(self, name):
         return self.domains.get(name)
@@ -76,6 +80,13 @@ class Libvirt:
             for source in xml.parse(domain.xml, name).findall("devices/disk/source[@file]"):
                 found[source.get("file")] = (*found.get(source.get("file"), ()), name)
         return found
+
+
+class Volume:
+    """Stands in for a volume."""
+
+    def __init__(self, path):
+        self.path = lambda: path
 
 
 class Failure(Exception):
