@@ -39,7 +39,7 @@ options:
     type: bool
   adopt:
     description:
-      - Whether a domain of that name that was not made by this collection is taken over. If not, the task fails.
+      - Whether a domain of that name that was not made by this collection is taken over, or may go. If not, the task fails.
     type: bool
     default: false
   state:

@@ -17,6 +17,9 @@ NUMBERS = {
     "VIR_ERR_NO_SUPPORT": UNSUPPORTED,
     "VIR_ERR_INVALID_ARG": INVALID,
     "VIR_ERR_OPERATION_UNSUPPORTED": 84,
+    "VIR_ERR_SYSTEM_ERROR": FAILED,
+    "VIR_ERR_OPERATION_TIMEOUT": 68,
+    "VIR_DOMAIN_DESTROY_GRACEFUL": 1,
     "VIR_DOMAIN_SHUTDOWN_GUEST_AGENT": AGENT,
     "VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN": BUTTON,
     "VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK": -2,
@@ -24,7 +27,10 @@ NUMBERS = {
     "VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA": 2,
     "VIR_DOMAIN_UNDEFINE_NVRAM": 4,
     "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA": 16,
+    "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM": 8,
     "VIR_DOMAIN_UNDEFINE_TPM": 32,
+    "VIR_DOMAIN_UNDEFINE_KEEP_TPM": 64,
+    "VIR_DOMAIN_AFFECT_LIVE": 1,
     "VIR_DOMAIN_START_PAUSED": 1,
     "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT": 1,
     "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE": 0,
@@ -54,6 +60,9 @@ class Clock:
 
     def begin(self):
         return None
+
+    def sleep(self, seconds):
+        self.now += seconds
 
     def wait(self, seconds):
         # Not on and on, where nobody counts time.
@@ -102,6 +111,10 @@ class Domain:
         if way in self.hears:
             self.now = "shutoff"
 
+    def destroyFlags(self, flags):
+        self._call("off", flags)
+        self.now = "shutoff"
+
     def destroy(self):
         self._call("destroy")
         self.now = "shutoff"
@@ -138,3 +151,9 @@ class Domain:
         self.calls.append(call if len(call) > 1 else call[0])
         if call[0] in self.refuses or call in self.refuses:
             raise Failure(INVALID)
+
+
+def connection(domain, clock, started=None, **more):
+    """Return a connection that knows this domain."""
+    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
+    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)

@@ -76,13 +76,13 @@ def test_a_disk_of_another_name():
     [
         (
             ["devices/disk/source @file = /pool/old.qcow2"],
-            "cannot be adopted: its disk vda would be /pool/web1-root.qcow2, which the domain does not have; its disks are vda "
-            "/pool/old.qcow2, vdb /pool/web1-data.raw. Name its volumes with disks: [{id: ..., volume: ...}]",
+            "cannot be adopted: it would have vda /pool/web1-root.qcow2, and it has vda /pool/old.qcow2, vdb "
+            "/pool/web1-data.raw. Name its volumes with disks: [{id: ..., volume: ...}], and give it a disk for each that it lacks",
         ),
         (
             ["- devices/disk[2]"],
-            "cannot be adopted: its disk vdb would be /pool/web1-data.raw, which the domain does not have; its disks are vda "
-            "/pool/web1-root.qcow2. Name its volumes with disks: [{id: ..., volume: ...}]",
+            "cannot be adopted: it would have vdb /pool/web1-data.raw, and it has vda /pool/web1-root.qcow2. Name its volumes "
+            "with disks: [{id: ..., volume: ...}], and give it a disk for each that it lacks",
         ),
         (
             ["devices/disk[2]/driver @type = qcow2"],
@@ -142,6 +142,15 @@ def test_a_domain_of_the_module_domain_is_one_of_others():
     (step,) = plan_guest(seen(live, adopt=True)).steps
     assert isinstance(step, DefineDomain)
     assert xml.parse(step.xml, "made").find("devices/watchdog") is not None
+    # With the record that is dropped.
+    assert step.before == live.xml
+
+
+def test_it_keeps_its_interfaces():
+    live = theirs("devices/interface/source @network = dmz", '+ devices <interface type="user"><mac address="52:54:00:00:00:99"/></interface>')
+    plan = plan_guest(seen(live, adopt=True))
+    assert [change.path for change in plan.changes] == ["metadata/record"]
+    assert plan_guest(seen(replace(live, xml=plan.after), adopt=True)).steps == ()
 
 
 def test_what_is_to_go_is_not_adopted():

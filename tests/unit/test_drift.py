@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.guest import Course
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._core.present import plan_present, want
@@ -61,3 +62,25 @@ def test_a_disk_under_a_snapshot_is_not_repaired():
 def test_a_disk_under_a_snapshot_stays_where_drift_does(on_drift):
     _live, found = wish(COVERED, on_drift)
     assert changes(found) == []
+
+
+def wish_running(user, on_drift):
+    """Return what is wanted of a domain that runs, where someone changed what runs alone."""
+    wanted, active = edited(WANTED, []), edited(xml.parse(live_of(WANTED, []), "live"), user)
+    live = Live("web1", live_of(WANTED, []), "running", False, active=xml.to_text(active))
+    return want(wanted, live, record(wanted), Course("present", on_drift=on_drift))
+
+
+UNPLUGGED = ["devices/interface/source @bridge = br9"]
+
+
+def test_drift_of_what_runs_is_repaired_and_told():
+    found = wish_running(UNPLUGGED, "repair")
+    assert [str(step) for step in found.running.steps] == ["update interface[52:54:00:aa:bb:01] of running domain web1"]
+    assert lines(found.drift) == ["devices/interface[52:54:00:aa:bb:01]/source/@bridge: virbr0 -> br9"]
+
+
+@pytest.mark.parametrize("on_drift, told", [("report", 1), ("ignore", 0)])
+def test_drift_of_what_runs_stays(on_drift, told):
+    found = wish_running(UNPLUGGED, on_drift)
+    assert (found.running.differences, len(found.drift)) == ((), told)

@@ -161,6 +161,7 @@ def test_changes_show_no_secrets():
     told = FILTERS["domain_changes"](wanted, LIVE)
     assert [change["path"] for change in told] == ["devices/disk[vda]/source/cookies", "devices/graphics[vnc]/@passwd"]
     assert "s3cret" not in repr(told)
+    assert told[1] == {"path": "devices/graphics[vnc]/@passwd", "before": None, "after": "********"}
 
 
 @pytest.mark.parametrize("value", [None, 1, [], "", "<network/>", "<domain>"], ids=repr)

@@ -40,6 +40,7 @@ def test_the_domain_comes_first(state, running):
     assert chains(live.xml)
     define, flatten = flattened(live).steps
     assert isinstance(define, DefineDomain) and not chains(define.xml)
+    assert define.before == live.xml
     assert (flatten.path, flatten.guest, flatten.running) == (ROOT, "web1", running)
     assert [layer.path for layer in flatten.layers] == [ROOT, BASE]
 

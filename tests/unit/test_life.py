@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a domain is stopped, undefined and waited for; libvirt and time are stand-ins."""
+"""How a domain is started, stopped, changed and undefined; libvirt and time are stand-ins."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
-from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings
+from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
+from ansible_collections.virt.image.plugins.module_utils._io import apply as applying
 from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
+from ansible_collections.virt.image.plugins.module_utils._io import live as changing
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
-from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
-from ansible_collections.virt.image.plugins.module_utils._io.watch import Happening
-from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, UNSUPPORTED, Clock, Domain
-from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
+from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIBVIRT, UNSUPPORTED, Clock, Domain, connection
+from ansible_collections.virt.image.tests.unit.stand_in import failing
 from ansible_collections.virt.image.tests.unit.support import message
 
+DEFINE = steps.DefineDomain("web", "<new/>", new=False, before="<old/>")
 PATIENCE = [("patience", 5), "agent", ("patience", -2)]
 
 
 @pytest.fixture(name="clock", autouse=True)
 def _clock(monkeypatch):
     clock = Clock()
-    for module in (door, life, waiting, belongings):
+    for module in (door, life, belongings, changing):
         monkeypatch.setattr(module, "libvirt", LIBVIRT)
-    for module in (life, waiting):
+    for module in (life, changing):
         monkeypatch.setattr(module, "time", clock)
     return clock
-
-
-def connection(domain, clock, started=None, **more):
-    """Return a connection that knows this domain."""
-    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
-    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)
 
 
 def stop(domain, clock, timeout=20, force=False):
@@ -85,21 +82,72 @@ def test_force_is_said_and_told(clock):
     domain = Domain()
     became = stop(domain, clock, 3, force=True)
     assert str(became) == "power off domain web after 3 s in which it did not stop"
-    assert (domain.calls, domain.now) == (["button", "destroy"], "shutoff")
+    assert (domain.calls, domain.now) == (["button", ("off", 1)], "shutoff")
 
 
 def test_at_once_is_not_asked(clock):
     domain = Domain("paused")
     assert str(stop(domain, clock, 0, force=True)) == "power off domain web"
-    assert domain.calls == ["destroy"]
+    assert domain.calls == [("off", 1)]
+
+
+@pytest.mark.parametrize(
+    "code, calls, told",
+    [
+        # A driver that does not know the flag.
+        (INVALID, ["destroy"], None),
+        (UNSUPPORTED, ["destroy"], None),
+        # QEMU does not end of itself: "Failed to terminate process 7 with SIGTERM: Device or resource busy".
+        (FAILED, ["destroy"], None),
+        (68, ["destroy"], None),
+        (1, [], "cannot stop domain web: oh"),
+    ],
+)
+def test_qemu_may_write_what_it_holds_before_its_power_goes(clock, code, calls, told):
+    domain = Domain()
+    domain.destroyFlags = failing(code, "oh")
+    if told:
+        assert message(stop, domain, clock, 0, True) == told
+    else:
+        stop(domain, clock, 0, force=True)
+    assert domain.calls == calls
 
 
 def test_it_may_stop_just_before_its_power_goes(clock):
     domain = Domain()
-    domain.destroy = failing(55, "domain is not running")
+    domain.destroyFlags = failing(55, "domain is not running")
     assert message(stop, domain, clock, 0, True) == "cannot stop domain web: domain is not running"
     domain.now = "shutoff"
     assert stop(domain, clock, 0, True)
+
+
+@pytest.mark.parametrize(
+    "older, flags",
+    [
+        (Belongings(), 55),
+        (Belongings(nvram=True), 59),
+        (Belongings(tpm=True), 87),
+        (Belongings(nvram=True, tpm=True), 91),
+    ],
+)
+def test_an_undo_leaves_what_was_there_before(clock, older, flags):
+    domain = Domain("shutoff")
+    link = connection(domain, clock, older={"web": older})
+    life.undefine(steps.UndefineDomain("web", undoing=True), link)
+    # What is to go goes as a whole.
+    life.undefine(steps.UndefineDomain("web"), link)
+    assert domain.calls == [("undefine", flags), ("undefine", 55)]
+
+
+@pytest.mark.parametrize("new, noted", [(True, {"web": Belongings(nvram=True)}), (False, {})])
+def test_what_is_older_than_a_new_domain_is_noted(monkeypatch, new, noted):
+    monkeypatch.setattr(belongings.os, "stat", lambda path: None if "nvram" in path else failing_stat())
+    defined = iter([None, EFI.format("", TPM)] if new else [EFI.format("", TPM)])
+    link = SimpleNamespace(
+        older={}, is_local=True, is_session=False, configuration=lambda _name: next(defined), define=lambda *_wrote: None
+    )
+    list(applying.apply([steps.DefineDomain("web", "<new/>", new, before="" if new else EFI.format("", TPM))], link, None))
+    assert link.older == noted
 
 
 @pytest.mark.parametrize(
@@ -115,6 +163,17 @@ def test_all_goes_that_the_driver_knows(clock, refuses, calls):
     domain = Domain("shutoff", refuses=refuses)
     life.undefine(steps.UndefineDomain("web"), connection(domain, clock))
     assert domain.calls == calls
+
+
+def test_a_device_that_the_guest_keeps_is_tried_again(clock):
+    domain = Domain()
+    domain.detachDeviceFlags = lambda xml, flags: None
+    step = DetachDevice("web", "interface[52:54:00:00:00:01]", "<interface><mac address='52:54:00:00:00:01'/></interface>")
+    domain.XMLDesc = lambda: f"<domain><devices>{step.xml}</devices></domain>"
+    # Its former definition stands again, with the device.
+    assert message(changing.CHANGE[DetachDevice], step, connection(domain, clock)) == (
+        "the guest does not give interface[52:54:00:00:00:01] back; it may be booting, or use it. The next run tries again"
+    )
 
 
 SNAPSHOT = """<domainsnapshot><memory snapshot='{}' file='/web.mem'/><disks><disk name='vda' snapshot='internal'/>
@@ -162,113 +221,23 @@ def test_what_may_not_be_seen_counts(clock, monkeypatch):
     assert belongings.read_belongings(Live("web", EFI.format("", TPM), "shutoff", False), link).tpm
 
 
-def wait(domain, clock, started=True, **asked):
-    """Return the result of waiting for one guest, which was started at this moment."""
-    domain.interfaceAddresses = lambda source: {"eth0": {"addrs": [{"addr": "10.0.0.2"}]}} if source == 1 else {}
-    log = SimpleNamespace(text=lambda: "qemu-system-x86_64: oh no\n")
-    console = SimpleNamespace(text=lambda: "boots\n", close=lambda: domain.calls.append("closed"))
-    beginning = life.Started(clock.now, 1, "qemu", log, console) if started else None
-    step = steps.WaitForGuest("web", Wait(**asked))
-    return waiting.wait_for([step], connection(domain, clock, beginning), clock.now)["web"]
-
-
-def test_one_that_runs_on_has_settled(clock):
-    domain = Domain()
-    assert wait(domain, clock, settle=3) == waiting.Result()
-    assert clock.now == 3
-    # Its console is for others again.
-    assert domain.calls == ["closed"]
-
-
 @pytest.mark.parametrize(
-    "state, reason, told",
+    "step, now, told",
     [
-        ("paused", 5, "was paused 2.0 s after its start (a disk had an I/O error)"),
-        ("shutoff", 1, "stopped 2.0 s after its start (it shut itself down)"),
-        ("gone", 0, "stopped 2.0 s after its start"),
+        (DEFINE, "<old/>", ""),
+        (DEFINE, "<old><disk/></old>", "domain web was changed meanwhile by someone else; run again"),
+        (DEFINE, None, "domain web is gone; another tool removed it meanwhile"),
+        (replace(DEFINE, new=True, before=""), None, ""),
+        (replace(DEFINE, new=True, before=""), "<other/>", "domain web was made meanwhile by someone else; run again"),
+        # What this run wrote is taken back.
+        (replace(DEFINE, restored=True, before=""), "<new/>", ""),
     ],
 )
-def test_one_that_ends_while_it_settles_fell(clock, state, reason, told):
-    domain = Domain()
-
-    def end():
-        domain.now, domain.reason = state, reason
-
-    clock.seen = [Happening(0.1, "LIFECYCLE", (2, 0)), Happening(2.0, "LIFECYCLE", (5, 0))]
-    clock.at(2, end)
-    result = wait(domain, clock, settle=3)
-    assert result.fell
-    assert result.error == f"{told}\nQEMU's log ends:\n  oh no\nits console ends:\n  boots"
-
-
-@pytest.mark.parametrize(
-    "happening, told",
-    [
-        (Happening(0.5, "REBOOT", ()), "was reset 0.5 s after its start"),
-        (Happening(0.5, "WATCHDOG", (2,)), "was caught by its watchdog 0.5 s after its start"),
-        (Happening(0.5, "AGENT_LIFECYCLE", (1, 1)), ""),
-        # Later it is its own business.
-        (Happening(1.5, "REBOOT", ()), ""),
-    ],
-)
-def test_one_that_is_reset_while_it_settles_fell(clock, happening, told):
-    clock.seen = [happening]
-    result = wait(Domain(), clock)
-    assert (result.fell, result.error.partition("\n")[0]) == (bool(told), told)
-
-
-def test_one_that_others_started_again_fell(clock):
-    domain = Domain()
-    clock.at(0.5, lambda: setattr(domain, "number", 2))
-    assert wait(domain, clock).error.startswith("was stopped and started again by someone else\n")
-
-
-def test_what_is_missing_is_named_and_the_guest_runs_on(clock):
-    domain = Domain()
-    domain.getTime = failing(1)
-    result = wait(domain, clock, agent=True, address=True, timeout=7)
-    assert not result.fell
-    assert result.error.partition("\n")[0] == "after 7 s its guest agent does not answer"
-    assert result.addresses == ("10.0.0.2",)
-    assert 7 < clock.now < 8
-    assert domain.calls == [("patience", 5), "closed", ("patience", -2)]
-
-
-def test_one_that_stops_after_it_has_settled_is_told_of_and_left(clock):
-    domain = Domain()
-    domain.getTime = failing(1)
-    clock.at(5, lambda: setattr(domain, "now", "shutoff"))
-    result = wait(domain, clock, agent=True)
-    assert not result.fell
-    assert result.error.startswith("stopped 5.")
-
-
-def test_one_that_runs_already_is_not_asked_for_its_console(clock):
-    assert wait(Domain(), clock, started=False, serial="never") == waiting.Result()
-
-
-def test_what_shows_that_it_lives_may_come_one_after_the_other(clock, monkeypatch):
-    domain, answers = Domain(), iter([Failure(1), Failure(1), 5])
-    opened = []
-
-    def get_time():
-        answer = next(answers)
-        if isinstance(answer, Failure):
-            raise answer
-        # Once is enough.
-        domain.getTime = None
-
-    def connect(address, _timeout):
-        opened.append(address)
-        if len(opened) < 6:
-            raise OSError
-        return SimpleNamespace(close=lambda: None)
-
-    domain.getTime = get_time
-    monkeypatch.setattr(waiting.socket, "create_connection", connect)
-    result = wait(domain, clock, agent=True, tcp=(22,), serial="^boots$")
-    assert (result.error, result.addresses) == ("", ("10.0.0.2",))
-    assert opened == [("10.0.0.2", 22)] * 6
+def test_what_others_wrote_meanwhile_is_not_lost(step, now, told):
+    written = []
+    link = SimpleNamespace(older={}, configuration=lambda _name: now, define=lambda *wrote: written.append(wrote))
+    assert message(lambda: list(applying.apply([step], link, None))) == told
+    assert written == ([] if told else [("web", "<new/>")])
 
 
 def begin(domain, clock, monkeypatch, **step):
@@ -299,6 +268,20 @@ def test_a_start(clock, monkeypatch, asked, refuses, calls):
     noted = begin(domain, clock, monkeypatch, **asked)
     assert domain.calls == calls
     assert (noted is not None) == (len(calls) > 1)
+
+
+def test_a_start_that_fails_half_way_is_known_as_ours(clock, monkeypatch):
+    domain = Domain("shutoff")
+    domain.resume = failing(1, "busy")
+    for name in ("console_log", "qemu_log"):
+        monkeypatch.setattr(life, name, lambda *_arguments: None)
+    monkeypatch.setattr(life, "Console", lambda *_arguments: domain.calls.append("listen"))
+    link = connection(domain, clock)
+    told = message(life.start, steps.StartDomain("web", "qemu", settle=1, listen=True), link)
+    assert told == "cannot start domain web: busy"
+    assert (domain.calls, life.is_ours("web", link)) == ([("paused", 1), "listen"], True)
+    domain.number = 2
+    assert not life.is_ours("web", link)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.living import (
+    Now,
     lasting,
     plan_fallback,
     plan_start,
@@ -26,15 +27,19 @@ NEW = steps.DefineDomain("web", "<new/>", new=True)
 AGAIN = steps.DefineDomain("web", "<new/>", new=False)
 ON, OFF = steps.SetAutostart("web", True), steps.SetAutostart("web", False)
 START = steps.StartDomain("web", "qemu", settle=1)
+RESUME = steps.StartDomain("web", "qemu", resume=True, settle=1)
 STOP = steps.StopDomain("web", 60, False)
 DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
 GONE = steps.DeleteVolume(POOL, "web-old.iso")
+RESTORE, POWER_OFF = "restore the definition of domain web", "power off domain web"
+DELETE = "delete volume web-data.raw of pool default"
 
 
 def words(found):
     return [str(step) for step in found]
 
 
+@pytest.mark.parametrize("state", ["running", "shutoff"])
 @pytest.mark.parametrize(
     "taken, failed, was, undone, left",
     [
@@ -62,38 +67,77 @@ def words(found):
         # It runs on with what it has; the configuration is for the next start.
         ([AGAIN], STOP, "running", [], [AGAIN]),
         ([AGAIN], MADE, "running", [], [AGAIN]),
+        # It was paused, and runs now as it did before.
+        ([AGAIN, RESUME], DETACH, "paused", [RESTORE], [RESUME]),
+        ([AGAIN, ON, START], GONE, "shutoff", [], [AGAIN, ON, START]),
+        # A new guest that has settled stays.
+        ([MADE, NEW, START], GONE, "absent", [], [MADE, NEW, START]),
     ],
 )
-def test_what_failed_is_taken_back(taken, failed, was, undone, left):
-    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>")
+def test_what_failed_is_taken_back(taken, failed, was, undone, left, state):
+    if START not in taken and failed is not DETACH:
+        # A start that fails leaves it off.
+        state = "shutoff"
+    found = plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", Now(state))
     assert words(found) == undone
     assert lasting(taken, found) == tuple(left)
 
 
+@pytest.mark.parametrize(
+    "taken, failed, was, now, undone",
+    [
+        # Nothing is deleted, and nothing written, under a QEMU that this run has begun.
+        ([MADE, NEW], START, "absent", Now("paused", True), [POWER_OFF, "undefine domain web", DELETE]),
+        ([AGAIN], START, "shutoff", Now("paused", True), [POWER_OFF, RESTORE]),
+        ([], START, "shutoff", Now("paused", True), [POWER_OFF]),
+        ([AGAIN, STOP], START, "running", Now("paused", True), [POWER_OFF, RESTORE, "start domain web"]),
+        # What someone else started meanwhile runs on, with what it has.
+        ([MADE, NEW], START, "absent", Now("running"), []),
+        ([AGAIN], START, "shutoff", Now("running"), [RESTORE]),
+        ([AGAIN, STOP], START, "running", Now("running"), [RESTORE]),
+        # It lived before.
+        ([AGAIN], RESUME, "paused", Now("paused", True), [RESTORE]),
+    ],
+)
+def test_a_start_that_fails_half_way_leaves_nothing_that_runs(taken, failed, was, now, undone):
+    assert words(plan_undo(taken, failed, was, "" if was == "absent" else "<old/>", now)) == undone
+
+
+def test_a_new_domain_that_goes_is_known_as_undone():
+    undone = plan_undo([MADE, NEW], START, "absent", "", Now("shutoff"))
+    assert undone[0] == steps.UndefineDomain("web", undoing=True)
+
+
 def test_the_former_definition_is_the_one_that_was_read():
-    (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>")
+    (step,) = plan_undo([AGAIN], START, "shutoff", "<old/>", Now("shutoff"))
     assert (step.xml, step.new) == ("<old/>", False)
 
 
 @pytest.mark.parametrize(
-    "taken, was, state, undone",
+    "taken, was, now, undone",
     [
         # It may have written to its disks: a new guest keeps all it has.
-        ([BASE, MADE, NEW, ON, START], "absent", "paused", ["power off domain web"]),
-        ([BASE, MADE, NEW, START], "absent", "shutoff", []),
-        ([AGAIN, START], "shutoff", "running", ["power off domain web", "restore the definition of domain web"]),
-        ([AGAIN, ON, START], "shutoff", "crashed", ["restore the definition of domain web", "set autostart of domain web off"]),
-        ([START], "shutoff", "running", ["power off domain web"]),
-        (
-            [AGAIN, STOP, START],
-            "running",
-            "paused",
-            ["power off domain web", "restore the definition of domain web", "start domain web"],
-        ),
+        ([BASE, MADE, NEW, ON, START], "absent", Now("paused", True), [POWER_OFF]),
+        ([BASE, MADE, NEW, START], "absent", Now("shutoff"), []),
+        ([AGAIN, START], "shutoff", Now("running", True), [POWER_OFF, RESTORE]),
+        ([AGAIN, ON, START], "shutoff", Now("crashed"), [RESTORE, "set autostart of domain web off"]),
+        ([START], "shutoff", Now("running", True), [POWER_OFF]),
+        # It was stopped for a restart: it ran before, and does so again.
+        ([AGAIN, STOP, START], "running", Now("paused", True), [POWER_OFF, RESTORE, "start domain web"]),
+        ([AGAIN, STOP, START], "running", Now("shutoff"), [RESTORE, "start domain web"]),
+        # What someone else started is theirs.
+        ([BASE, MADE, NEW, START], "absent", Now("running"), []),
+        ([AGAIN, START], "shutoff", Now("running"), [RESTORE]),
+        ([AGAIN, STOP, START], "running", Now("running"), [RESTORE]),
+        # It has in its memory what it did before this run.
+        ([RESUME], "paused", Now("paused", True), []),
+        ([AGAIN, RESUME], "paused", Now("running", True), [RESTORE]),
+        ([AGAIN, RESUME], "pmsuspended", Now("shutoff"), [RESTORE]),
+        ([AGAIN, RESUME], "paused", Now("running"), [RESTORE]),
     ],
 )
-def test_a_guest_that_did_not_stay_is_off_and_as_it_was(taken, was, state, undone):
-    assert words(plan_fallback(taken, was, "" if was == "absent" else "<old/>", state)) == undone
+def test_a_guest_that_did_not_stay_is_off_if_this_run_began_it_and_as_it_was(taken, was, now, undone):
+    assert words(plan_fallback(taken, was, "" if was == "absent" else "<old/>", now)) == undone
 
 
 @pytest.mark.parametrize(

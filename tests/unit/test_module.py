@@ -4,17 +4,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
-from ansible_collections.virt.image.plugins.module_utils._core.plan import Plan
-from ansible_collections.virt.image.plugins.module_utils._io import module
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
+from ansible_collections.virt.image.plugins.module_utils._core.plan import Live, Plan
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool
+from ansible_collections.virt.image.plugins.module_utils._io import life, module
 from ansible_collections.virt.image.plugins.modules import descriptor_info
 
 
 NEW = steps.DefineDomain("web", "<new/>", new=False)
+DETACH = DetachDevice("web", "disk[vdb]", "<disk/>", "vdb")
+GONE = steps.DeleteVolume(Pool("default", "/pool", 2**30), "web-old.iso")
+START = steps.StartDomain("web", "qemu", settle=1)
 OLD = steps.DefineDomain("web", "<old/>", new=False, restored=True)
 
 
@@ -35,6 +43,57 @@ def test_what_was_taken_back_is_told_and_no_change(done, reason, changed):
     told = module.describe(done)
     assert (told["error"], told["changed"]) == (reason, changed)
     assert told["actions"] == [str(step) for step in (*done.steps, *done.undone)]
+
+
+@pytest.mark.parametrize(
+    "step, number, undone",
+    [
+        (START, 1, ["power off domain web", "restore the definition of domain web"]),
+        # Someone else has begun another life.
+        (START, 2, ["restore the definition of domain web"]),
+        (START, None, []),
+        (replace(START, resume=True), 1, ["restore the definition of domain web"]),
+    ],
+)
+def test_what_did_not_stay_is_powered_off_only_in_the_life_that_this_run_began(monkeypatch, step, number, undone):
+    monkeypatch.setattr(module, "apply", lambda plan_steps, *_arguments: iter(plan_steps))
+    one = module.Done(Plan("web", was="shutoff", before="<old/>"), (NEW, step), "running", "was paused")
+    module._after_fall(one, connection(number))
+    assert [str(step) for step in one.undone] == undone
+    assert one.state == ("paused" if number else "absent")
+
+
+@pytest.mark.parametrize(
+    "was, failing, undone",
+    [
+        ("paused", DETACH, ["restore the definition of domain web"]),
+        ("paused", GONE, []),
+        ("absent", GONE, []),
+    ],
+)
+def test_a_change_that_fails_after_a_resume_is_tried_again(monkeypatch, was, failing, undone):
+    def apply(plan_steps, *_arguments):
+        for step in plan_steps:
+            if step is failing:
+                raise ImageError("no")
+            yield step
+
+    monkeypatch.setattr(module, "apply", apply)
+    taken = (NEW, replace(START, resume=was == "paused"))
+    plan = Plan("web", steps=(*taken, failing), was=was, before="" if was == "absent" else "<old/>")
+    one = module.Done(plan, taken, "running")
+    module._apply_rest(one, connection(1), None)
+    assert (one.error, [str(step) for step in one.undone]) == ("no", undone)
+    assert one.steps == taken
+
+
+def connection(number):
+    """Return a connection to a paused domain of that id, or to none; this run began the life 1."""
+    domain = SimpleNamespace(ID=lambda: number) if number else None
+    live = Live("web", "<new/>", "paused", False) if number else None
+    return SimpleNamespace(
+        live=lambda _name: live, find_domain=lambda _name: domain, started={"web": life.Started(0, 1, "qemu", None, None)}
+    )
 
 
 def test_a_module_without_a_connection(monkeypatch, capsys):

@@ -125,11 +125,10 @@ def test_identity_and_machine_stay():
 
 def test_a_foreign_domain_is_refused():
     live = Live("web1", "<domain><name>web1</name></domain>", "running", False)
-    for state in ("present", "absent"):
-        assert message(plan_guest, sighting(live=live, state=state)) == (
-            "a domain of that name exists (state running) and was not made by virt.image; it is left as it is: "
-            "give the guest another name, or take the domain over with adopt: true"
-        )
+    refused = "a domain of that name exists (state running) and was not made by virt.image; it is left as it is: "
+    ways = "give the guest another name, or take the domain over with adopt: true"
+    assert message(plan_guest, sighting(live=live)) == refused + ways
+    assert message(plan_guest, sighting(live=live, state="absent")) == refused + "adopt it first (state: present)"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +187,33 @@ def test_a_disk_under_a_snapshot_is_not_turned_back_under_another_name():
     covered = replace(was, xml=was.xml.replace('<source file="/pool/web1-root.qcow2"', '<source file="/pool/snap"', 1))
     told = message(again, covered, disks=[{"id": "root", "target": "vdf"}])
     assert told.startswith("disk vda is now /pool/snap, not /pool/web1-root.qcow2 (an external snapshot?)")
+
+
+def macs(domain_xml):
+    """Return the MAC of each interface with the network that it is on."""
+    nodes = xml.parse(domain_xml, "domain").findall("devices/interface")
+    return {node.find("mac").get("address"): node.find("source").get("network") for node in nodes}
+
+
+def test_interfaces_keep_their_macs():
+    one, other = {"source": "one"}, {"source": "other"}
+    known = {"one": True, "other": True, "default": True}
+    was = made(networks=[one, other], found_networks=known)
+    first, second = macs(was.xml)
+    assert macs(again(was, networks=[other], found_networks=known).after) == {second: "other"}
+    assert macs(again(was, networks=[other, one], found_networks=known).after) == {second: "other", first: "one"}
+    assert macs(again(was, networks=[{"source": "default"}], found_networks=known).after) == {first: "default"}
+
+
+def test_an_interface_that_someone_put_in_the_place_of_ours():
+    was = made()
+    (own,) = macs(was.xml)
+    # The first is in the record.
+    before, _mac, after = was.xml.rpartition(own)
+    theirs = replace(was, xml=f"{before}52:54:00:00:00:99{after}")
+    assert macs(again(theirs).after) == {"52:54:00:00:00:99": "default", own: "default"}
+    kept = again(theirs, on_drift="report")
+    assert (kept.steps, [change.path for change in kept.drift]) == ((), [f"devices/interface[{own}]"])
 
 
 def test_extra_disks_keep_their_names():

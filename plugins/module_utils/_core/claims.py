@@ -79,6 +79,12 @@ def chain_paths(domain_xml: str) -> set:
     return {source.get("file") or source.get("dev") for source in sources} - {None}
 
 
+def volumes_named(domain_xml: str) -> set[tuple[str, str]]:
+    """Return the volumes that a domain has as disks by the names of pool and volume."""
+    sources = xml.parse(domain_xml, "live domain").findall("devices/disk[@type='volume']/source")
+    return {(source.get("pool", ""), source.get("volume", "")) for source in sources}
+
+
 def disk_paths(domain_xml: str) -> set:
     """Return the files and devices that a domain has as its disks, the top of each chain."""
     return {_path(disk) for disk in xml.parse(domain_xml, "live domain").findall("devices/disk")} - {None}
@@ -133,14 +139,16 @@ def refuse_other_disks(live, desired, volumes: tuple[Volume, ...]) -> None:
     own = {volume.path for volume in volumes if not volume.shared and volume.use != "scratch" and volume.disk != SEED}
     found = {_path(disk): disk for disk in live.findall("devices/disk")}
     had = ", ".join(f"{_target(disk)} {_path(disk) or 'without file'}" for disk in live.findall("devices/disk")) or "none"
-    for disk in desired.findall("devices/disk"):
+    wanted = [disk for disk in desired.findall("devices/disk") if _path(disk) in own]
+    missing = ", ".join(f"{_target(disk)} {_path(disk)}" for disk in wanted if _path(disk) not in found)
+    if missing:
+        raise ImageError(
+            f"cannot be adopted: it would have {missing}, and it has {had}. Name its volumes with disks: [{{id: ..., volume: "
+            "...}], and give it a disk for each that it lacks"
+        )
+    for disk in wanted:
         path, format = _path(disk), _format(disk)
-        if path in own and path not in found:
-            raise ImageError(
-                f"cannot be adopted: its disk {_target(disk)} would be {path}, which the domain does not have; its disks are "
-                f"{had}. Name its volumes with disks: [{{id: ..., volume: ...}}]"
-            )
-        if path in own and _format(found[path]) != format:
+        if _format(found[path]) != format:
             raise ImageError(
                 f"cannot be adopted: its disk {path} would be {format}, and the domain has it as {_format(found[path])}"
             )

@@ -15,6 +15,9 @@ from .sameness import MEMORY_TAGS, kib, same_machine
 # The kinds of address that a bus has; all others are a place on a drive controller.
 ADDRESS_TYPES = {"virtio": ("pci", "ccw", "virtio-mmio"), "usb": ("usb",), "xen": ("xen", "drive")}
 
+# The number of something, and the list of it: virDomainVcpuParse, virDomainDefParseIOThreads.
+NUMBERED_LISTS = {"vcpu": "vcpus", "iothreads": "iothreadids"}
+
 
 def has_uefi(domain) -> bool:
     """Return whether a domain's firmware is UEFI, said or chosen."""
@@ -90,7 +93,7 @@ def without_other_machine_s(live, wanted):
 
 def drop_derived(merged, live, wanted) -> None:
     """Take from a merged domain what libvirt derived from values that have changed since; it derives it anew."""
-    _drop_vcpus(merged, live, wanted)
+    _drop_numbered(merged, live, wanted)
     _drop_disk_addresses(merged, wanted)
     _drop_firmware(merged, live, wanted)
     _drop_audio(merged, live, wanted)
@@ -98,12 +101,14 @@ def drop_derived(merged, live, wanted) -> None:
     _follow_listen(merged, wanted)
 
 
-def _drop_vcpus(merged, live, wanted) -> None:
-    """A list of which processors are plugged in says how many there are, and more loudly: virDomainVcpuParse."""
-    counts = [(xml.text(node), node.get("current")) for node in (merged.find("vcpu"), live.find("vcpu")) if node is not None]
-    vcpus = merged.find("vcpus")
-    if vcpus is not None and wanted.find("vcpus") is None and len(set(counts)) > 1:
-        merged.remove(vcpus)
+def _drop_numbered(merged, live, wanted) -> None:
+    """A list of the processors or threads says how many there are, and more loudly than their number."""
+    for number, numbered in NUMBERED_LISTS.items():
+        nodes = [node for node in (merged.find(number), live.find(number)) if node is not None]
+        counts = {(xml.text(node), node.get("current")) for node in nodes}
+        members = merged.find(numbered)
+        if members is not None and wanted.find(numbered) is None and len(counts) > 1:
+            merged.remove(members)
 
 
 def _drop_disk_addresses(merged, wanted) -> None:

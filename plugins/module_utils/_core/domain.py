@@ -78,15 +78,6 @@ def derive_identity(host: Host, name: str, verdict: Verdict, count: int) -> Iden
     return Identity(str(uuid.UUID(bytes=digest("uuid")[:16], version=5)), macs)
 
 
-def networks_of(image: Image, guest: Guest, session: bool) -> tuple[Network, ...]:
-    """Return the guest's interfaces: as asked, or as many as the descriptor has on the host's default network."""
-    if guest.networks is not None:
-        return guest.networks
-    # A session daemon may not make taps; its guests reach out through the user-mode stack.
-    usual = Network("user") if session else Network("network", "default")
-    return (usual,) * image.interfaces
-
-
 def render_domain(parts: Parts, identity: Identity):
     """Return the domain's tree, without our record. Raises ImageError for what cannot be rendered."""
     image, guest, verdict = parts.image, parts.guest, parts.verdict

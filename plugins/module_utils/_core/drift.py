@@ -39,11 +39,12 @@ def keep_drift(desired, live_xml: str):
     if applied is None:
         return desired
     tree = as_read(desired, live)
-    _keep(tree, as_read(applied, live), live)
+    keep_values(tree, as_read(applied, live), live)
     return tree
 
 
-def _keep(wanted, applied, live) -> None:
+def keep_values(wanted, applied, live) -> None:
+    """Give `wanted` the live value in each place where it wants what was applied."""
     keys = [None] if xml.text(wanted) else []
     for key in [*keys, *wanted.keys()]:
         if key != "unit" and same(wanted, key, applied) and not same(wanted, key, live):
@@ -52,7 +53,7 @@ def _keep(wanted, applied, live) -> None:
     live_of = dict(pairs_of(wanted, lives))
     for index, old in pairs_of(wanted, olds):
         if index in live_of:
-            _keep(children[index], olds[old], lives[live_of[index]])
+            keep_values(children[index], olds[old], lives[live_of[index]])
         else:
             wanted.remove(children[index])
 

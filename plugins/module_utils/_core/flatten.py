@@ -37,7 +37,7 @@ def plan_flattening(plan: Plan, world: World, live: Optional[Live], snapshots: b
     if live:
         text = _without_chains(live.xml, {volume.path for volume in overlays})
         if text:
-            steps.append(DefineDomain(live.name, text, new=False))
+            steps.append(DefineDomain(live.name, text, new=False, before=live.as_read))
     steps += [_flatten(plan.name, volume, world.pools[volume.pool], live) for volume in overlays]
     flat = [replace(volume, layers=volume.layers[:1]) for volume in plan.volumes]
     change = Change("storage", "overlays", "volumes that stand alone")

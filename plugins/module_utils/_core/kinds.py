@@ -10,26 +10,76 @@ from typing import Optional
 from .sameness import same
 
 # What tells the kind (child path, or . for itself, and attribute), and what goes with the old one: child paths, and
-# attributes as PATH/@KEY.
+# attributes as PATH/@KEY. A source of another kind has other attributes (schemas/domaincommon.rng), so it goes whole.
 KINDS = {
+    "audio": (
+        (
+            ".",
+            "type",
+            ("input", "output", "@tryMMap", "@exclusive", "@dspPolicy", "@serverName", "@driver", "@path"),
+        ),
+    ),
     "clock": ((".", "offset", ("@adjustment", "@basis", "@start", "@timezone")),),
     "cpu": ((".", "mode", ("@migratable", "@check")),),
-    "disk": ((".", "device", ("readonly", "target/@tray")), (".", "type", ("driver/@type",))),
-    "hostdev": ((".", "type", ("address",)),),
-    "interface": ((".", "type", ("source/@mode",)),),
+    "disk": (
+        (".", "device", ("readonly", "target/@tray")),
+        (".", "type", ("driver/@type", "source")),
+        ("source", "protocol", ("source",)),
+    ),
+    "filesystem": ((".", "type", ("source", "driver", "binary")),),
+    "hostdev": (
+        (
+            ".",
+            "type",
+            (
+                *("source", "address", "driver", "readonly", "shareable"),
+                *("@managed", "@sgio", "@rawio", "@model", "@display", "@ramfb"),
+            ),
+        ),
+        ("source", "protocol", ("source",)),
+    ),
+    "hyperv": ((".", "mode", ("*",)),),
+    "interface": (
+        (
+            ".",
+            "type",
+            (
+                *("source", "virtualport", "vlan", "script", "backend", "portForward", "ip", "route"),
+                *("driver/@name", "@managed"),
+            ),
+        ),
+    ),
     "memballoon": ((".", "model", ("address", "stats")),),
+    "memory": ((".", "model", ("source", "target")), (".", "placement", ("@nodeset",))),
     "panic": ((".", "model", ("address",)),),
-    "parallel": (("target", "type", ("address", "target/model")),),
-    "rng": (("backend", "model", ("backend/@type", "backend/protocol", "backend/source")),),
-    "serial": (("target", "type", ("address", "target/model")),),
+    "parallel": ((".", "type", ("source", "protocol")), ("target", "type", ("address", "target/model"))),
+    "rng": (("backend", "model", ("backend",)),),
+    "seclabel": ((".", "type", ("*", "@relabel")),),
+    "serial": ((".", "type", ("source", "protocol")), ("target", "type", ("address", "target/model"))),
+    "smartcard": (
+        (".", "mode", ("source", "protocol", "certificate", "database", "@type")),
+        (".", "type", ("source", "protocol")),
+    ),
     "sound": ((".", "model", ("codec",)),),
+    "tpm": (("backend", "type", ("backend",)),),
     "video": (
         ("model", "type", ("model/@ram", "model/@vram", "model/@vram64", "model/@vgamem", "model/acceleration")),
     ),
     "watchdog": ((".", "model", ()),),
+    **dict.fromkeys(("channel", "console", "redirdev"), ((".", "type", ("source", "protocol")),)),
 }
-# Kinds that have no place on a bus.
-PLACELESS = {("video", "none"), ("video", "ramfb"), ("watchdog", "ib700"), ("sound", "usb")}
+# What some kinds cannot have: a place on a bus, or what others do with packets (virDomainActualNetDefValidate).
+LACKING = {
+    ("interface", "hostdev"): ("driver", "bandwidth"),
+    ("sound", "usb"): ("address",),
+    ("video", "none"): ("address",),
+    ("video", "ramfb"): ("address",),
+    ("watchdog", "ib700"): ("address",),
+}
+# What has a source and builds on another one; attributes of a source that do not tell which it is; children that do.
+LAYERS = ("disk", "backingStore")
+UNNAMING = ("index", "startupPolicy")
+NAMING = ("host", "address", "snapshot")
 
 
 def drop_other_kind(live, wanted, applied) -> None:
@@ -43,10 +93,23 @@ def drop_other_kind(live, wanted, applied) -> None:
             continue
         if kind == old or (place == "." and same(wanted, key, live)):
             continue
-        for part in derived:
+        for part in (*derived, *LACKING.get((live.tag, kind), ())):
             _drop(live, part)
-        if (live.tag, kind) in PLACELESS:
-            _drop(live, "address")
+
+
+def source_of(node) -> tuple:
+    """Return what tells which file, device or volume a disk or a layer of its chain is; () for other elements."""
+    source = node.find("source") if node.tag in LAYERS else None
+    if source is None:
+        return ()
+    named = {key: value for key, value in source.items() if key not in UNNAMING}
+    return (named, [[part.tag, *sorted(part.items())] for part in source if part.tag in NAMING])
+
+
+def drop_chain(live, wanted) -> None:
+    """Take out of a disk the chain of another file, unless it is wanted; libvirt finds the new one's at the start."""
+    if wanted.find("backingStore") is None:
+        _drop(live, "backingStore")
 
 
 def _kind(node, place: str, key: str) -> Optional[str]:

@@ -16,6 +16,7 @@ from . import xml
 from .chain import source_of
 from .definition import applied_of
 from .derived import as_started, has_uefi
+from .drift import keep_values
 from .live_steps import AttachDevice, DetachDevice, SetMemory, SetTexts, SetVcpus, UpdateDevice
 from .merge import Change, differences, line_of, merge, pairs_of, steps_of
 from .reading import as_read
@@ -84,11 +85,12 @@ def compare_running(
     changes: tuple[Change, ...] = (),
     before_xml: Optional[str] = None,
     fixed: frozenset = frozenset(),
+    keep: bool = False,
 ) -> Running:
     """Return how what runs differs from what it is to be defined as, at the places that `desired` names, or once named.
 
     `changes` are those of the definition in this run, and `before_xml` is what stood before them. The files in `fixed` are
-    disks that are changed by a restart only.
+    disks that are changed by a restart only. `keep`: what is wanted as it was at the start, and was changed since, stays.
     """
     active, defined = xml.parse(active_xml, "running domain"), xml.parse(defined_xml, "domain")
     # The running domain keeps the record that it was started with.
@@ -96,6 +98,8 @@ def compare_running(
     last = applied_of(read_record(xml.parse(before_xml, "domain"))) if before_xml else None
     applied = tuple(tree for tree in (started, last) if tree is not None)
     wanted, merged = as_started(as_read(desired, active), active), deepcopy(active)
+    if keep and started is not None:
+        keep_values(wanted, as_started(as_read(started, active), active), active)
     for old in applied or (None,):
         merge(merged, wanted, None if old is None else as_started(as_read(old, active), active))
     sides = _Sides(name, active, defined, merged, started, applied)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Optional
 
 from .lifecycle import RUNNING, UP, Wait
@@ -28,6 +29,14 @@ BEGINNINGS = (DefineDomain, SetAutostart, StartDomain, *CHANGES)
 MADE = (CreateVolume, CopyVolume, FillVolume, CreateSeed)
 
 
+@dataclass(frozen=True)
+class Now:
+    """What a guest is in after a failure; `ours`: it lives the life that this run has begun, or gone on with."""
+
+    state: str
+    ours: bool = False
+
+
 def plan_start(name: str, virt_type: Optional[str], state: str, wait: Wait) -> StartDomain:
     """Return the step that lets a domain run that is in that state."""
     return StartDomain(name, virt_type, state in ("paused", "pmsuspended"), wait.settle, bool(wait.serial))
@@ -46,38 +55,50 @@ def split_at_start(steps: tuple) -> tuple[tuple, tuple]:
     return steps[:end], steps[end:]
 
 
-def plan_undo(taken, failed, was: str, before: str) -> tuple:
+def plan_undo(taken, failed, was: str, before: str, now: Now) -> tuple:
     """Return the steps that bring back what was, where the step `failed` after those that were taken.
 
     `was` and `before` are the state and the XML of the domain before. A new guest goes with the volumes that were made
-    for it; base volumes stay, others may use them.
+    for it; base volumes stay, others may use them. What a start left running goes first.
     """
+    off = _power_off((failed,), now)
+    is_off = bool(off) or now.state not in RUNNING
     if was == "absent":
-        defined = [UndefineDomain(step.name) for step in taken if isinstance(step, DefineDomain)]
+        if not is_off or any(isinstance(step, StartDomain) for step in taken):
+            # Someone else has started it meanwhile; or it has settled, and may have written.
+            return ()
+        defined = [UndefineDomain(step.name, undoing=True) for step in taken if isinstance(step, DefineDomain)]
         volumes = [DeleteVolume(step.pool, step.name) for step in reversed(taken) if isinstance(step, MADE)]
-        return (*defined, *volumes)
+        return (*off, *defined, *volumes)
     # A guest that did not stop for its restart has its configuration for the next start.
-    return _restore(taken, was, before) if isinstance(failed, BEGINNINGS) else ()
+    return (*off, *_restore(taken, was, before, is_off)) if isinstance(failed, BEGINNINGS) else ()
 
 
-def plan_fallback(taken, was: str, before: str, state: str) -> tuple:
-    """Return the steps for a guest that was started and did not stay; `state` is what it is in now.
+def plan_fallback(taken, was: str, before: str, now: Now) -> tuple:
+    """Return the steps for a guest that was started and did not stay.
 
-    It is powered off, and gets back its former definition. A new one keeps its own, and its volumes: it may have written.
+    It is powered off, gets back its former definition, and runs again with that if it did. A new one keeps its own, and
+    its volumes: it may have written.
     """
-    starts = [step for step in taken if isinstance(step, StartDomain)]
-    off = [StopDomain(step.name, 0, True) for step in starts if state in RUNNING]
-    return (*off, *(_restore(taken, was, before) if was != "absent" else ()))
+    off = _power_off(taken, now)
+    is_off = bool(off) or now.state not in RUNNING
+    return (*off, *(_restore(taken, was, before, is_off) if was != "absent" else ()))
 
 
-def _restore(taken, was: str, before: str) -> tuple:
+def _power_off(begun, now: Now) -> tuple:
+    """Return the step that ends the life that these steps began: not one that was resumed, nor what others started."""
+    starts = [step for step in begun if isinstance(step, StartDomain) and not step.resume]
+    return tuple(StopDomain(step.name, 0, True) for step in starts if now.ours and now.state in RUNNING)
+
+
+def _restore(taken, was: str, before: str, is_off: bool) -> tuple:
     """Return the steps that give an existing domain its former definition, and let it run with that if it did."""
     steps: list = []
     defined = [step for step in taken if isinstance(step, DefineDomain)]
     steps += [DefineDomain(step.name, before, new=False, restored=True) for step in defined if before]
     steps += [SetAutostart(step.name, not step.autostart) for step in reversed(taken) if isinstance(step, SetAutostart)]
     stopped = [step for step in taken if isinstance(step, StopDomain)]
-    if stopped and defined and was in UP:
+    if stopped and defined and was in UP and is_off:
         # With the former definition it ran.
         steps.append(StartDomain(stopped[0].name, None))
     return tuple(steps)

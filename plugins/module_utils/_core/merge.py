@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .kinds import drop_other_kind
+from .kinds import drop_chain, drop_other_kind, source_of
 from .sameness import is_size, same, says_nothing, size_in_unit_of
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -45,7 +45,18 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
     ("type", "machine"),
     ("type", "arch"),
 }
+# The same of elements, each with the one above it: what holds an identity, or is one. libvirt would invent another.
+LASTING_ELEMENTS = {
+    ([tag, *place.split("/")][-2], place.split("/")[-1]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
+} | {("domain", "uuid"), ("os", "type")}
 HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
+# Lists that say one thing as a whole, as (element above, entry); who names some of it names all, and others add nothing.
+WHOLE_LISTS = {
+    # A port lets pass what is tagged so, and nothing else.
+    ("vlan", "tag"),
+    # From what the guest starts: one device more is another order.
+    ("os", "boot"),
+}
 # Elements whose order says something: what they are is where they stand.
 ORDERED = {"boot", "initarg", "usbdev", "arg", f"{QEMU}arg", f"{BHYVE}arg"}
 
@@ -62,6 +73,32 @@ class Change:
 def merge(live, wanted, applied, fits: tuple = ()) -> None:
     """Give `live` the values of `wanted`, and take away what only `applied` has; `fits`: see pairs_of."""
     drop_other_kind(live, wanted, applied)
+    source = source_of(live)
+    _merge_values(live, wanted, applied)
+    olds = [] if applied is None else list(applied)
+    old_of = dict(pairs_of(wanted, olds, fits))
+    have_of = dict(pairs_of(wanted, live, fits))
+    kept = list(live)
+    for index, child in enumerate(wanted):
+        if index in have_of:
+            merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
+        elif not says_nothing(child):
+            live.append(deepcopy(child))
+    dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
+    others = [child for index, child in enumerate(kept) if index not in have_of.values()]
+    # A fragment only adds.
+    for child in () if fits else others:
+        if (live.tag, child.tag) in WHOLE_LISTS and wanted.find(child.tag) is not None:
+            live.remove(child)
+    others = [child for child in others if child.getparent() is live]
+    for old, index in pairs_of(dropped, others):
+        _take_away(live, others[index], dropped[old])
+    if source != source_of(live):
+        drop_chain(live, wanted)
+
+
+def _merge_values(live, wanted, applied) -> None:
+    """Give an element the wanted text and attributes."""
     # Before the attributes: some say nothing beside one text, and something beside another (see same).
     if xml.text(wanted) and not same(wanted, None, live):
         _set_value(live, None, wanted)
@@ -74,19 +111,6 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
         if key not in wanted.keys() and key in live.keys() and _is_ours(key, live, applied):
             if (live.tag, key) not in LASTING:
                 del live.attrib[key]
-    olds = [] if applied is None else list(applied)
-    old_of = dict(pairs_of(wanted, olds, fits))
-    have_of = dict(pairs_of(wanted, live, fits))
-    kept = list(live)
-    for index, child in enumerate(wanted):
-        if index in have_of:
-            merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
-        elif not says_nothing(child):
-            live.append(deepcopy(child))
-    dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
-    others = [child for index, child in enumerate(kept) if index not in have_of.values()]
-    for old, index in pairs_of(dropped, others):
-        _take_away(live, others[index], dropped[old])
 
 
 def _take_away(parent, node, applied) -> None:
@@ -94,6 +118,8 @@ def _take_away(parent, node, applied) -> None:
 
     What libvirt derived from our values is of no use without them; what someone else gave other values is theirs.
     """
+    if (parent.tag, node.tag) in LASTING_ELEMENTS:
+        return
     ours = all(key in node.keys() and _is_ours(key, node, applied) for key in applied.keys())
     whole = ours and (applied.keys() or (xml.text(applied) and same(applied, None, node)))
     if parent.tag != "devices" and not whole:

@@ -11,6 +11,7 @@ from typing import Optional
 from . import claims, definition, domain, xml
 from .chain import source_of
 from .errors import ImageError
+from .identity import keep_identity, networks_of
 from .lifecycle import RUNNING
 from .match import Verdict
 from .merge import Change
@@ -25,22 +26,24 @@ from .storage import plan_removal, plan_storage
 from .volume import StoragePlan
 
 
+WAYS = "give the guest another name, or take the domain over with adopt: true"
+
+
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
-    before = sighting.live.xml if sighting.live else ""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree = xml.parse(live.xml, "live domain") if live else None
     record = read_record(tree) if live else None
     if record and record.image is None:
         raise ImageError(
-            "a domain of that name exists and is kept from its own XML, by the module domain; give the guest another name, "
-            "or take the domain over with adopt: true"
+            "a domain of that name exists and is kept from its own XML, by the module domain; "
+            + WAYS
         )
     if live and record is None and (not sighting.guest.adopt or sighting.guest.state == "absent"):
         raise ImageError(
             f"a domain of that name exists (state {live.state}) and was not made by virt.image; it is left as it is: "
-            "give the guest another name, or take the domain over with adopt: true"
+            + ("adopt it first (state: present)" if sighting.guest.state == "absent" else WAYS)
         )
     if record:
         claims.refuse_foreign_record(record, tree)
@@ -66,7 +69,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
     plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
-    return replace(plan, verdict=verdict, volumes=storage.volumes, before=before)
+    return replace(plan, verdict=verdict, volumes=storage.volumes)
 
 
 def _without_own_record(sighting: Sighting) -> Sighting:
@@ -76,7 +79,7 @@ def _without_own_record(sighting: Sighting) -> Sighting:
     if record is None or record.image is not None:
         return sighting
     drop_record(tree)
-    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree)))
+    return replace(sighting, live=replace(sighting.live, xml=xml.to_text(tree), read=sighting.live.xml))
 
 
 def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = False) -> StoragePlan:
@@ -90,7 +93,7 @@ def plan_volumes(sighting: Sighting, record: Optional[Record], flat: bool = Fals
 
 def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     """Return the wanted domain's tree without our record, and the places that must be empty."""
-    networks = domain.networks_of(sighting.image, sighting.guest, sighting.session)
+    networks = networks_of(sighting)
     parts = domain.Parts(
         sighting.name,
         sighting.image,
@@ -106,7 +109,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
     )
     # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
     derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))
-    tree = domain.render_domain(parts, _adopt(sighting.live, networks, derived))
+    tree = domain.render_domain(parts, keep_identity(sighting.live, networks, derived))
     if sighting.guest.xml:
         definition.merge_fragment(tree, sighting.guest.xml)
     return tree, tuple(place for place in domain.absent_places(verdict) if tree.find(place) is None)
@@ -138,7 +141,7 @@ def keep_machine(sighting: Sighting) -> Verdict:
 
 def _check_networks(sighting: Sighting) -> None:
     """Refuse a virtual network that the host lacks, or that the guest would find down when it starts."""
-    for network in domain.networks_of(sighting.image, sighting.guest, sighting.session):
+    for network in networks_of(sighting):
         if network.type != "network":
             continue
         if network.source not in sighting.networks:
@@ -146,22 +149,6 @@ def _check_networks(sighting: Sighting) -> None:
             raise ImageError(f"network {network.source} does not exist; this host has {known}")
         if sighting.guest.state == "started" and not sighting.networks[network.source]:
             raise ImageError(f"network {network.source} is not active; start it with virsh net-start {network.source}")
-
-
-def _adopt(live: Optional[Live], networks: tuple, derived: domain.Identity) -> domain.Identity:
-    """Return the identity of the guest: what the user says, else what it has, else what is derived."""
-    had: list[str] = []
-    uuid = derived.uuid
-    said = {network.mac for network in networks}
-    if live:
-        tree = xml.parse(live.xml, "live domain")
-        uuid = tree.findtext("uuid") or uuid
-        had = [node.get("address", "").lower() for node in tree.findall("devices/interface/mac")]
-    macs: list[str] = []
-    for index, network in enumerate(networks):
-        candidates = (*had, derived.macs[index], *derived.macs[len(networks) :])
-        macs.append(network.mac or next(mac for mac in candidates if mac and mac not in said and mac not in macs))
-    return domain.Identity(uuid, tuple(macs))
 
 
 def _record(sighting: Sighting, storage: StoragePlan, desired, before: Optional[Record]) -> Record:

@@ -20,7 +20,8 @@ from .volume import Volume, World
 class Live:
     """A domain as libvirt holds it; `xml` is its inactive configuration, `state` libvirt's name of it.
 
-    `active` is the XML that it runs with; `saved`: it has a managed save.
+    `active` is the XML that it runs with; `saved`: it has a managed save; `read` is the configuration as it was read,
+    where `xml` is looked at without something.
     """
 
     name: str
@@ -30,6 +31,11 @@ class Live:
     persistent: bool = True
     active: Optional[str] = None
     saved: bool = False
+    read: Optional[str] = None
+
+    @property
+    def as_read(self) -> str:
+        return self.read or self.xml
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,21 @@ def want(
             found = definition.redefine(tree, live.xml, record)
     if any(change.path.startswith("devices/disk") for change in found.changes):
         claims.refuse_lost_disks(xml.parse(live.xml, "live domain"), xml.parse(found.xml, "domain"), before)
-    running = Running()
-    if live.active:
-        running = compare_running(live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
+    if not live.active:
+        return Wanted(found, drift)
+    facts = (live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
+    running = compare_running(*facts)
+    if running.differences:
+        calm = compare_running(*facts, keep=True)
+        drift += _drift_of(running, calm) if course.on_drift != IGNORE else ()
+        running = running if course.on_drift == REPAIR else calm
     return Wanted(found, drift, running)
+
+
+def _drift_of(running: Running, calm: Running) -> tuple[Change, ...]:
+    """Return what someone changed in a running domain alone, with what was applied, and what runs."""
+    left = [change for change in running.differences if change not in (*calm.differences, *running.foreign)]
+    return tuple(Change(change.path, change.after, change.before) for change in left)
 
 
 def plan_present(
@@ -83,7 +94,7 @@ def plan_present(
         raise ImageError("is not persistent, and gone when it stops; xml is needed to define it again")
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
-        steps.append(DefineDomain(name, found.xml, new=live is None))
+        steps.append(DefineDomain(name, found.xml, new=live is None, before=live.as_read if live else ""))
     if course.autostart is not None and course.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(name, course.autostart))
     text = found.xml if found and changes else (live.xml if live else "")
@@ -101,7 +112,7 @@ def plan_present(
         waits=plan_waits(name, steps, state, course.wait),
         changes=changes,
         drift=wanted.drift if wanted else (),
-        before=live.xml if live else "",
+        before=live.as_read if live else "",
         after=text,
         was=live.state if live else "absent",
         state=state,

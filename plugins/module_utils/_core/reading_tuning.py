@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Optional
 
 from . import xml
-from .sameness import kib, members, spread
+from .sameness import kib, members, spread, vcpu_counts
 
 # util/virutil.h, VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: what is not limited is not written.
 UNLIMITED_KIB = 9007199254740991
@@ -56,9 +56,11 @@ def read_limits(tree, _live) -> None:
 def read_placement(tree, _live) -> None:
     """virDomainDefParseXML: numad places the processors with the memory, unless they have places."""
     vcpu, memory = tree.find("vcpu"), tree.find("numatune/memory[@placement='auto']")
+    # virDomainNumatuneParseXML in conf/numa_conf.c.
     if memory is not None:
-        # virDomainNumatuneParseXML in conf/numa_conf.c.
         memory.attrib.pop("nodeset", None)
+    for node in tree.findall("numatune/memory[@nodeset]"):
+        node.set("placement", "static")
     if vcpu is None:
         return
     pinned = vcpu.get("cpuset") is not None or any(tree.find(place) is not None for place in PINS)
@@ -66,6 +68,9 @@ def read_placement(tree, _live) -> None:
     if vcpus:
         # virDomainVcpuParse: they say how many are there.
         vcpu.set("current", str(sum(node.get("enabled") == "yes" for node in vcpus)))
+    elif vcpu.get("current") is None and vcpu_counts(vcpu):
+        # So that fewer are found: virDomainVcpuParse, "current" is the text where it is not said.
+        vcpu.set("current", xml.text(vcpu))
     if memory is not None and not pinned:
         vcpu.set("placement", "auto")
     if vcpu.get("placement") == "auto":

@@ -100,8 +100,8 @@ def same(wanted, key: Optional[str], live) -> bool:
     if key == "unit" and _has_unit(wanted, live):
         # What it is the unit of is compared for itself.
         return True
-    if (wanted.tag, key) == ("disk", "type") and _is_empty(wanted) and _is_empty(live):
-        # A drive without a medium has some type: virDomainDiskDefParseXML.
+    if (wanted.tag, key) == ("disk", "type") and _is_empty(wanted):
+        # A drive without a medium has some type, or that of the medium that someone put in: virDomainDiskDefParseXML.
         return True
     if other is None:
         return _is_unsaid(wanted, key, live)
@@ -163,7 +163,7 @@ def _same_value(node, key: Optional[str], value: str, other: str) -> bool:
     if place == ("type", "machine"):
         return same_machine(value, other)
     if place in UUIDS:
-        return re.sub(r"[-\s]", "", value).lower() == re.sub(r"[-\s]", "", other).lower()
+        return same_uuid(value, other)
     if place in CASELESS:
         return value.lower() == other.lower()
     if key in VIDEO_SIZES and _tag_above(node) == "video":
@@ -200,6 +200,11 @@ def same_machine(wanted: str, live: str) -> bool:
     return wanted == live or live.startswith(MACHINE_FAMILIES.get(wanted, f"{wanted}-"))
 
 
+def same_uuid(wanted: str, live: str) -> bool:
+    """Return whether two UUIDs are the same in another writing: without hyphens, or in capitals."""
+    return re.sub(r"[-\s]", "", wanted).lower() == re.sub(r"[-\s]", "", live).lower()
+
+
 def _integer(text: str) -> Optional[int]:
     """Return a number as C reads it, where a leading 0 means octal and 0x hexadecimal."""
     if len(text) > 20 or not re.fullmatch(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)", text):
@@ -217,6 +222,14 @@ def _octal(text: str) -> Optional[int]:
 def _usb_version(text: str) -> str:
     """Return JJ.MN for JJ.M, which is JJ.M0 (conf/domain_conf.c, virDomainRedirFilterUSBVersionHelper)."""
     return re.sub(r"^0?([0-9]+)\.([0-9])$", r"\1.\g<2>0", text)
+
+
+def vcpu_counts(node) -> Optional[tuple[int, int]]:
+    """Return how many processors <vcpu> says are there, and how many there can be; None where one is no number."""
+    most = xml.text(node)
+    told = (node.get("current", most), most)
+    numbers = [int(text) for text in told if text.isascii() and text.isdecimal() and len(text) < 10]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def members(text: str) -> Optional[frozenset[int]]:

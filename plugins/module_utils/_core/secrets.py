@@ -24,10 +24,10 @@ def mask(text: str) -> str:
 
 
 def masked(change) -> dict:
-    """Return a change as it may be shown: path, before, after."""
+    """Return a change as it may be shown: path, before, after; what was not there is not hidden."""
     told = to_plain(change)
     if SECRET_PLACE.fullmatch(told["path"]) and not (told["before"] or told["after"] or "").startswith("<"):
-        return {"path": told["path"], "before": HIDDEN, "after": HIDDEN}
+        return {key: HIDDEN if key != "path" and value is not None else value for key, value in told.items()}
     return {key: mask(value) if value else value for key, value in told.items()}
 
 

@@ -171,12 +171,16 @@ class DeleteVolume(_Placed):
 
 @dataclass(frozen=True)
 class DefineDomain:
-    """Write a domain's configuration; `restored`: the one that it had before this run."""
+    """Write a domain's configuration; `restored`: the one that it had before this run.
+
+    `before` is the configuration that this was planned from; empty where there was none.
+    """
 
     name: str
     xml: str
     new: bool
     restored: bool = False
+    before: str = ""
 
     def __str__(self) -> str:
         what = "restore the definition of" if self.restored else "define" if self.new else "redefine"
@@ -230,10 +234,11 @@ class StopDomain:
 
 @dataclass(frozen=True)
 class UndefineDomain:
-    """Remove a domain's configuration with what belongs to it."""
+    """Remove a domain's configuration with what belongs to it; `undoing`: but for what was there before this run."""
 
     name: str
     belongings: Belongings = Belongings()
+    undoing: bool = False
 
     def __str__(self) -> str:
         return f"undefine domain {self.name}{self.belongings}"

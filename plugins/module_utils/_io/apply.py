@@ -14,6 +14,7 @@ from .._core.errors import ImageError
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
 from . import files, qemu_img
+from .belongings import find_state
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
@@ -174,7 +175,17 @@ def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
 
 
 def _define(step: steps.DefineDomain, connection: Connection) -> None:
+    # Images may have taken minutes to bring.
+    now = None if step.restored else connection.configuration(step.name)
+    if not step.restored and (now or "") != step.before:
+        if now is None:
+            raise ImageError(f"domain {step.name} is gone; another tool removed it meanwhile")
+        what = "changed" if step.before else "made"
+        raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
     connection.define(step.name, step.xml)
+    if step.new:
+        # What an earlier domain left (virsh undefine --keep-nvram --keep-tpm), and this one has by its name or UUID.
+        connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
 
 
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}

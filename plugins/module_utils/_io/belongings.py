@@ -11,10 +11,8 @@ from .._core import xml
 from .._core.derived import has_uefi
 from .._core.lifecycle import Belongings
 from .._core.plan import Live
-from .connection import Connection, doing
+from .connection import Connection, doing, has_code
 from .requirements import libvirt
-
-UNKNOWN = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
 
 
 def read_belongings(live: Live, connection: Connection) -> Belongings:
@@ -35,12 +33,18 @@ def read_belongings(live: Live, connection: Connection) -> Belongings:
         )
 
 
+def find_state(domain_xml: str, connection: Connection) -> Belongings:
+    """Return what is there of the files that libvirt makes when a domain starts."""
+    tree = xml.parse(domain_xml, "domain")
+    return Belongings(nvram=_has_nvram(tree, connection), tpm=_has_tpm(tree, connection))
+
+
 def _all(call) -> list:
     try:
         return call()
     except libvirt.libvirtError as error:
         # Not every driver knows snapshots, fewer know checkpoints.
-        if error.get_error_code() not in [getattr(libvirt, name) for name in UNKNOWN]:
+        if not has_code(error):
             raise
         return []
 

@@ -11,7 +11,7 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from .._core import xml
-from .._core.claims import chain_paths
+from .._core.claims import chain_paths, volumes_named
 from .._core.errors import ImageError
 from .._core.header import Header
 from .._core.host import parse_capabilities
@@ -34,6 +34,9 @@ STATES = {
 # A pool that another job works in refuses to be refreshed; the job ends by itself.
 BUSY_POOL = "asynchronous jobs running"
 BUSY_SECONDS = 60
+# What a driver says that does not know a call, and one that knows it without that flag.
+UNKNOWN_CALLS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
+UNKNOWN_FLAGS = (*UNKNOWN_CALLS, "VIR_ERR_INVALID_ARG")
 # Where each driver has a daemon of its own, that of pools or of networks may not be installed.
 NO_DAEMON = "Failed to connect socket"
 
@@ -60,6 +63,8 @@ class Connection:
         self.watch = Watch(uri)
         # The guests that were started through it: name -> life.Started.
         self.started: dict = {}
+        # What was there of the domains that were made through it before they were: name -> lifecycle.Belongings.
+        self.older: dict = {}
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
@@ -196,6 +201,15 @@ class Connection:
         with doing(f"look up volume {name} of pool {pool_name}"):
             return pool.storageVolLookupByName(name)
 
+    def volume_path(self, pool_name: str, name: str) -> Optional[str]:
+        """Return the path of a volume, None where there is no such pool or volume now."""
+        try:
+            return self.link.storagePoolLookupByName(pool_name).storageVolLookupByName(name).path()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
+                raise ImageError(f"cannot look up volume {name} of pool {pool_name}: {error.get_error_message()}") from None
+            return None
+
     def volume_header(self, pool_name: str, name: str, format: str) -> Header:
         """Return what libvirt tells of a volume's content, which has that format; raise ImageError.
 
@@ -297,6 +311,14 @@ class Connection:
             raise ImageError(f"domain {name} is gone; another tool removed it meanwhile")
         return domain
 
+    def configuration(self, name: str) -> Optional[str]:
+        """Return the XML that a domain is defined as, or None where it does not exist."""
+        domain = self.find_domain(name)
+        if domain is None:
+            return None
+        with doing(f"read domain {name}"):
+            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""
         domain = self.find_domain(name)
@@ -329,7 +351,7 @@ class Connection:
                 if domain is not None and getattr(domain, call)():
                     return True
             except libvirt.libvirtError as error:
-                if error.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED):
+                if not has_code(error):
                     raise ImageError(f"cannot list the snapshots of domain {name}: {error.get_error_message()}") from None
         return False
 
@@ -339,9 +361,10 @@ class Connection:
         with doing("list the domains"):
             for domain in self.link.listAllDomains():
                 try:
-                    paths = chain_paths(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-                    if domain.isActive():
-                        paths |= chain_paths(domain.XMLDesc())
+                    texts = [domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)]
+                    texts += [domain.XMLDesc()] if domain.isActive() else []
+                    paths = set().union(*map(chain_paths, texts))
+                    paths |= {self.volume_path(*one) for text in texts for one in volumes_named(text)} - {None}
                 except libvirt.libvirtError as error:
                     # It went while we listed.
                     if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
@@ -356,19 +379,12 @@ class Connection:
             self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
 
+def has_code(error, names=UNKNOWN_CALLS) -> bool:
+    """Return whether an error of libvirt has the code of one of these names."""
+    return error.get_error_code() in [getattr(libvirt, name) for name in names]
+
+
 def state_of(domain) -> str:
     """Return libvirt's name of a domain's state."""
     number = domain.state()[0]
     return next((name for constant, name in STATES.items() if getattr(libvirt, constant) == number), "nostate")
-
-
-def reason_of(domain, state: str) -> str:
-    """Return libvirt's name of the reason for a domain's state, such as PANICKED; an empty text where it tells none."""
-    prefix = f"VIR_DOMAIN_{state.upper()}_"
-    try:
-        number = domain.state()[1]
-    except libvirt.libvirtError:
-        # It went with the domain.
-        return ""
-    names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
-    return names[0][len(prefix) :] if names else ""

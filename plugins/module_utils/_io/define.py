@@ -17,6 +17,7 @@ from .._core.names import name_mistake
 from .._core.plan import Live, Plan
 from .._core.present import plan_present, want
 from .._core.record import Record, read_record
+from .._core.sameness import same_uuid
 from .._core.steps import StopDomain, UndefineDomain
 from .belongings import read_belongings
 from .connection import Connection
@@ -29,7 +30,7 @@ def domain(params: dict, connection: Connection) -> Outcome:
     live = connection.live(name)
     course = _course(params)
     if course.state == "absent":
-        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings())
+        plan = _absent(name, live, course, read_belongings(live, connection) if live else Belongings(), params["adopt"])
     else:
         plan = _present(name, tree, live, course, params["adopt"])
 
@@ -66,10 +67,14 @@ def _name(said: Optional[str], tree) -> str:
     return name
 
 
-def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings) -> Plan:
+def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings, adopt: bool) -> Plan:
     if live is None:
         return Plan(name=name)
     record = read_record(xml.parse(live.xml, "live domain"))
+    if record is None and not adopt:
+        raise ImageError(
+            f"domain {name} exists (state {live.state}) and was not made by virt.image; adopt: true says that it may go"
+        )
     if record and record.disks:
         raise ImageError(
             f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
@@ -100,8 +105,8 @@ def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool)
 
 def _record(tree, live: Optional[Live], adopt: bool) -> Record:
     """Return the record that the domain is to have; raise ImageError for a domain that is not to be touched."""
-    uuid = (tree.findtext("uuid") or "").strip().lower()
-    if live and uuid and uuid != xml.parse(live.xml, "live domain").findtext("uuid"):
+    uuid = (tree.findtext("uuid") or "").strip()
+    if live and uuid and not same_uuid(uuid, xml.parse(live.xml, "live domain").findtext("uuid") or ""):
         raise ImageError(
             f"<uuid> is {uuid}, and domain {live.name} has another; it tells one domain from another and cannot change",
             "xml",
@@ -110,6 +115,11 @@ def _record(tree, live: Optional[Live], adopt: bool) -> Record:
     if live and kept is None and not adopt:
         raise ImageError(
             f"domain {live.name} exists (state {live.state}) and was not made by virt.image; adopt: true takes it over"
+        )
+    if kept and kept.image:
+        raise ImageError(
+            f"domain {live.name} is a guest of image {kept.image}; the guests module keeps it as described, and has the option "
+            "xml for what else it is to have"
         )
     applied = definition.applied_text(tree)
     return replace(kept, applied=applied) if kept else Record(None, None, None, 1, (), applied)

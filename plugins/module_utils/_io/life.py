@@ -12,8 +12,9 @@ from typing import Optional, Union
 
 from .._core import steps, xml
 from .._core.errors import ImageError
+from .._core.lifecycle import Belongings
 from .._core.trouble import blame_kvm
-from .connection import Connection, doing, state_of
+from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, state_of
 from .console import Console, Tail, console_log, qemu_log
 from .requirements import libvirt
 
@@ -21,9 +22,9 @@ from .requirements import libvirt
 ASK_SECONDS = 5
 AGENT_SECONDS = 5
 STOPPED = ("shutoff", "crashed", "gone")
+# A QEMU that does not end on SIGTERM, and one that is busy with something else.
+BUSY = ("VIR_ERR_SYSTEM_ERROR", "VIR_ERR_OPERATION_TIMEOUT")
 AGENT_CHANNEL = "devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
-# What a driver says that does not know a flag.
-REFUSALS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_INVALID_ARG", "VIR_ERR_OPERATION_UNSUPPORTED")
 
 
 @dataclass
@@ -53,13 +54,15 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
         console = console_log(step.name, domain.XMLDesc(), connection)
     log, moment = qemu_log(step.name, connection), time.monotonic()
     # Paused at first, so that nothing is missed of what it says.
-    if _run(step, domain, paused=step.listen and not console and not step.resume):
-        console, moment = Console(step.name, connection), time.monotonic()
-        with doing(f"start domain {step.name}"):
-            domain.resume()
+    is_paused = _run(step, domain, paused=step.listen and not console and not step.resume)
     with doing(f"start domain {step.name}"):
-        started = Started(moment, domain.ID(), step.virt_type, log, console or Console(step.name, connection))
-    connection.started[step.name] = started
+        # Whatever fails from here on, this life is ours to end.
+        started = connection.started[step.name] = Started(moment, domain.ID(), step.virt_type, log, console or Tail(None))
+        if not console:
+            started.console = Console(step.name, connection)
+        if is_paused:
+            started.moment = time.monotonic()
+            domain.resume()
 
 
 def _run(step: steps.StartDomain, domain, paused: bool = False) -> bool:
@@ -90,14 +93,10 @@ def _start_paused(domain) -> bool:
     try:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as error:
-        if not _is_refusal(error):
+        if not has_code(error, UNKNOWN_FLAGS):
             raise
         return False
     return True
-
-
-def _is_refusal(error) -> bool:
-    return error.get_error_code() in [getattr(libvirt, name) for name in REFUSALS]
 
 
 def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopDomain]:
@@ -118,7 +117,22 @@ def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopD
 
 
 def power_off(domain) -> None:
-    """Take a domain's power; it may have stopped meanwhile."""
+    """Take a domain's power; it may have stopped meanwhile.
+
+    QEMU is asked to end first, so that it writes what it holds of its disks; libvirt waits for it some 15 s
+    (virProcessKillPainfully), and only without the flag it kills QEMU then.
+    """
+    try:
+        domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+    except libvirt.libvirtError as error:
+        if now_state(domain) in STOPPED:
+            return
+        if not has_code(error, (*UNKNOWN_FLAGS, *BUSY)):
+            raise
+        _cut(domain)
+
+
+def _cut(domain) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError:
@@ -153,7 +167,7 @@ def _shut_down(domain, timeout: int, connection: Connection) -> bool:
 
 def _ask_to_stop(domain, by_agent: bool) -> None:
     """Ask a guest to stop, in the first of the ways that works; none may, if it has just stopped, or boots."""
-    ways = [lambda: _ask_agent(domain)] if by_agent and _has_agent(domain) else []
+    ways = [lambda: _ask_agent(domain)] if by_agent and has_agent(domain) else []
     ways += [lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN), domain.shutdown]
     for way in ways:
         try:
@@ -164,7 +178,8 @@ def _ask_to_stop(domain, by_agent: bool) -> None:
             continue
 
 
-def _has_agent(domain) -> bool:
+def has_agent(domain) -> bool:
+    """Return whether a domain's guest agent is connected; it may hang all the same."""
     try:
         return xml.parse(domain.XMLDesc(), "domain").find(AGENT_CHANNEL) is not None
     except libvirt.libvirtError:
@@ -178,9 +193,12 @@ def _ask_agent(domain) -> None:
 
 @contextmanager
 def bounded_agent(domain):
-    """Let an agent that hangs, or means ill, hold us up for some seconds only.
+    """Let an agent that hangs, or means ill, hold us up for some seconds only; for a question or two, no longer.
 
-    By default it may take for ever, and that is put back: other tools' calls, such as freezing, take their time.
+    The setting is the domain's, and so other tools': what they send to the agent in this time may have these seconds too
+    (qemuDomainAgentSetResponseTimeout). libvirt does not tell what it was before; its default is put back, for ever: who
+    wants another value (virsh guest-agent-timeout) sets it again. A module that is killed in this time leaves these
+    seconds, until another question is put or the guest stops.
     """
     try:
         domain.agentSetResponseTimeout(AGENT_SECONDS)
@@ -198,6 +216,12 @@ def bounded_agent(domain):
             pass
 
 
+def is_ours(name: str, connection: Connection) -> bool:
+    """Return whether a domain lives the life that was begun, or gone on with, in this run: others may have restarted it."""
+    started, domain = connection.started.get(name), connection.find_domain(name)
+    return bool(started and domain) and domain.ID() == started.id
+
+
 def now_state(domain) -> str:
     """Return a domain's state; one that was not persistent is gone when it stops."""
     try:
@@ -210,21 +234,22 @@ def now_state(domain) -> str:
 
 def undefine(step: steps.UndefineDomain, connection: Connection) -> None:
     domain = connection.domain(step.name)
+    older = connection.older.get(step.name, Belongings()) if step.undoing else Belongings()
     most = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | (libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if older.nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
     )
     # Since libvirt 8.9; before, and without it, state goes that its domain does not call persistent.
-    tpm = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)
+    tpm = getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{'KEEP_TPM' if older.tpm else 'TPM'}", 0)
     with doing(f"undefine domain {step.name}"):
         for flags in dict.fromkeys((most | tpm, most)):
             try:
                 domain.undefineFlags(flags)
                 return
             except libvirt.libvirtError as error:
-                if not _is_refusal(error):
+                if not has_code(error, UNKNOWN_FLAGS):
                     raise
         # Drivers without NVRAM or checkpoints (Xen's, test) refuse the flags.
         if domain.hasManagedSaveImage():

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.living import lasting, plan_fallback, plan_undo, split_at_start
+from .._core.living import Now, lasting, plan_fallback, plan_undo, split_at_start
 from .._core.plan import Plan
 from .._core.secrets import mask, masked
 from .._core.steps import DefineDomain, FillVolume, ImportBase
@@ -21,6 +21,7 @@ from .._core.values import to_plain
 from .apply import apply
 from .connection import Connection
 from .files import remove
+from .life import is_ours
 from .requirements import require
 from .spool import spool
 from .url import Access
@@ -175,33 +176,41 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
 def _apply_rest(one: Done, connection, access: Access) -> None:
     """Carry out what comes after the start of a guest that stayed."""
     _first, rest = split_at_start(one.plan.steps)
+    taken: list = []
     try:
         for step in apply(rest, connection, access):
-            one.steps = (*one.steps, step)
+            taken.append(step)
     except ImageError as error:
         one.error = "; then ".join(filter(None, (one.error, str(error))))
+        _take_back(one, (*one.steps, *taken), rest[len(taken)], connection)
+    one.steps = (*one.steps, *taken)
 
 
 def _after_failure(plan: Plan, taken: list, failed, error: str, connection) -> Done:
     """Take back what was done for a guest that could not be defined or started, and return how it stands now."""
     one = Done(plan, tuple(taken), plan.was, error)
+    _take_back(one, taken, failed, connection)
+    _look_again(one, connection)
+    return one
+
+
+def _take_back(one: Done, taken, failed, connection) -> None:
+    """Take back what may be of the steps that were taken before one failed."""
+    plan = one.plan
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
-            _undo(one, plan_undo(taken, failed, plan.was, plan.before), connection)
+            _undo(one, plan_undo(taken, failed, plan.was, plan.before, _now(plan.name, connection)), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
-    _look_again(one, connection)
-    return one
 
 
 def _after_fall(one: Done, connection) -> None:
     """Power off a guest that was started and did not stay, and take back what may be."""
     try:
-        live = connection.live(one.plan.name)
-        state = live.state if live else "absent"
-        if live:
-            _undo(one, plan_fallback(one.steps, one.plan.was, one.plan.before, state), connection)
+        now = _now(one.plan.name, connection)
+        if now.state != "absent":
+            _undo(one, plan_fallback(one.steps, one.plan.was, one.plan.before, now), connection)
     except ImageError as error:
         one.error = f"{one.error}; then {error}"
     _look_again(one, connection)
@@ -212,11 +221,15 @@ def _undo(one: Done, undoing: tuple, connection) -> None:
         one.undone = (*one.undone, step)
 
 
+def _now(name: str, connection) -> Now:
+    live = connection.live(name)
+    return Now(live.state, is_ours(name, connection)) if live else Now("absent")
+
+
 def _look_again(one: Done, connection) -> None:
     """Note the state that a guest is in after a failure."""
     try:
-        live = connection.live(one.plan.name)
-        one.state = live.state if live else "absent"
+        one.state = _now(one.plan.name, connection).state
     except ImageError as error:
         one.error = f"{one.error}; then {error}"
 

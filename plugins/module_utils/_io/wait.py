@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Optional
 
@@ -15,9 +15,9 @@ from .._core.errors import ImageError
 from .._core.lifecycle import UP
 from .._core.steps import WaitForGuest
 from .._core.trouble import Trouble, explain, trouble_of
-from .connection import Connection, doing, reason_of
+from .connection import Connection, doing
 from .console import is_said
-from .life import Started, bounded_agent, now_state
+from .life import Started, bounded_agent, has_agent, now_state
 from .requirements import libvirt
 
 POLL_SECONDS = 0.25
@@ -40,27 +40,26 @@ class Result:
 class Vigil:
     """One guest, looked at until its result is known."""
 
-    def __init__(self, step: WaitForGuest, connection: Connection, begun: float, stack: ExitStack) -> None:
+    def __init__(self, step: WaitForGuest, connection: Connection, begun: float) -> None:
         self.name, self._wait, self._connection, self._begun = step.name, step.wait, connection, begun
         self._domain = connection.find_domain(step.name)
         self._started: Optional[Started] = connection.started.get(step.name)
         self._settled = self._started is None or not step.wait.settle
         self._missing = self._conditions()
         self._addresses: list[str] = []
+        self._has_answered = False
         self._serial_text = ""
         self._next = begun
         self.result: Optional[Result] = None
         if self._domain is None:
             self.result = Result(error="is gone; another tool removed it meanwhile")
-        elif self._missing:
-            stack.enter_context(bounded_agent(self._domain))
 
     def _conditions(self) -> dict:
         """Return what is missing still: what it is called, and the question for it."""
         wait = self._wait
         missing: dict = {}
         if wait.agent:
-            missing["its guest agent does not answer"] = self._agent_answers
+            missing["its guest agent does not answer"] = lambda: self._has_answered
         if wait.address:
             missing["it has no address"] = lambda: bool(self._addresses)
         for port in wait.tcp:
@@ -97,7 +96,7 @@ class Vigil:
         """Return what became of a guest that does not run, or not as it was started."""
         started, state = self._started, now_state(self._domain)
         if state not in UP:
-            return trouble_of(state, reason_of(self._domain, state), self._end(now))
+            return trouble_of(state, _reason_of(self._domain, state), self._end(now))
         if self._settled:
             return None
         # A domain object keeps the id that it was looked up with.
@@ -123,10 +122,18 @@ class Vigil:
     def _ask(self) -> None:
         begun = time.monotonic()
         if self._wait.agent or self._wait.address or self._wait.tcp:
-            self._addresses = addresses(self._domain, "AGENT", "LEASE") or self._addresses
+            self._ask_guest()
         self._missing = {what: question for what, question in self._missing.items() if not question()}
         # A guest that makes us wait is asked less often: the others have their turn.
         self._next = time.monotonic() + max(POLL_SECONDS, time.monotonic() - begun)
+
+    def _ask_guest(self) -> None:
+        """Ask for the guest's addresses, and whether its agent answers, if it has one that is connected."""
+        agent = has_agent(self._domain)
+        with bounded_agent(self._domain) if agent else nullcontext():
+            self._addresses = addresses(self._domain, *(["AGENT"] if agent else []), "LEASE") or self._addresses
+            if agent and self._wait.agent and not self._has_answered:
+                self._has_answered = self._agent_answers()
 
     def _agent_answers(self) -> bool:
         try:
@@ -180,7 +187,7 @@ def wait_for(steps: list[WaitForGuest], connection: Connection, begun: float) ->
     A guest's timeout has begun at `begun` (of time.monotonic()).
     """
     with ExitStack() as stack:
-        vigils = [Vigil(step, connection, begun, stack) for step in steps]
+        vigils = [Vigil(step, connection, begun) for step in steps]
         for vigil in vigils:
             stack.callback(vigil.close)
         while True:
@@ -191,6 +198,18 @@ def wait_for(steps: list[WaitForGuest], connection: Connection, begun: float) ->
             if not pending:
                 return {vigil.name: vigil.result for vigil in vigils}
             connection.watch.wait(min(vigil.pause() for vigil in pending))
+
+
+def _reason_of(domain, state: str) -> str:
+    """Return libvirt's name of the reason for a domain's state, such as PANICKED; an empty text where it tells none."""
+    prefix = f"VIR_DOMAIN_{state.upper()}_"
+    try:
+        number = domain.state()[1]
+    except libvirt.libvirtError:
+        # It went with the domain.
+        return ""
+    names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
+    return names[0][len(prefix) :] if names else ""
 
 
 def addresses(domain, *sources: str) -> list[str]:
