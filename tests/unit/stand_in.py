@@ -64,8 +64,8 @@ class Libvirt:
         self.pool_tree(pool)
         return set(os.listdir(self.folder))
 
-    def volume(self, _pool, name):
-        return Volume(str(self.folder / name))
+    def volume_path(self, _pool, name):
+        return str(self.folder / name)
 
     def live(self, name):
         return self.domains.get(name)
@@ -80,13 +80,6 @@ class Libvirt:
             for source in xml.parse(domain.xml, name).findall("devices/disk/source[@file]"):
                 found[source.get("file")] = (*found.get(source.get("file"), ()), name)
         return found
-
-
-class Volume:
-    """Stands in for a volume."""
-
-    def __init__(self, path):
-        self.path = lambda: path
 
 
 class Failure(Exception):

@@ -15,7 +15,7 @@ from .._core.guest import NO_POOL
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.record import RecordedDisk
 from .._core.volume import BLOCK, PLAIN, REMOTE, STREAMED, Found, Pool, base_format, base_name
-from .connection import Connection, doing
+from .connection import Connection
 from .source import opened
 from .streams import is_begun
 
@@ -86,11 +86,10 @@ class Volumes:
 
     def path_of(self, pool: str, name: str) -> str:
         """Return the path of a volume that is someone's; raise ImageError where pool or volume is not there."""
-        if name not in self._listed(pool):
+        path = self.connection.volume_path(pool, name) if name in self._listed(pool) else None
+        if path is None:
             raise ImageError(f"pool {pool} has no volume {name}; virsh pool-refresh {pool} lets libvirt look again")
-        volume = self.connection.volume(pool, name)
-        with doing(f"read volume {name} of pool {pool}"):
-            return volume.path()
+        return path
 
     def _look(self, pool: Pool, name: str, format: str, ours: bool, system: bool) -> Found:
         if pool.kind not in STREAMED:
