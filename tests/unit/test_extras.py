@@ -130,6 +130,68 @@ def test_two_new_guests_of_one_call(libvirt, asked):
     assert heard.splitlines()[0] == f"guests b and c both have disk {libvirt.folder}/a-data.raw"
 
 
+MISSING = {
+    "extra_disks": [
+        {"source": "{pool}/no.raw"},
+        {"source": "{pool}"},
+        {"type": "block", "source": "{pool}/mine.qcow2"},
+        {"device": "cdrom"},
+        {"device": "cdrom", "source": "{pool}/mine.qcow2/no.iso"},
+    ],
+    "filesystems": [{"source": "{pool}/www", "target": "a"}, {"source": "{pool}/mine.qcow2", "target": "b"}],
+    "serial": {"log": "{pool}/log/b.log"},
+}
+
+
+def test_what_is_not_there_is_said_before_a_guest_is_touched(libvirt):
+    assert told(libvirt, MISSING).splitlines() == [
+        "guest b: extra_disks[0].source: POOL/no.raw does not exist",
+        "guest b: extra_disks[1].source: POOL is a folder; a disk is a file or a block device",
+        "guest b: extra_disks[2].source: POOL/mine.qcow2 is no block device; say type: file",
+        "guest b: extra_disks[4].source: POOL/mine.qcow2/no.iso does not exist",
+        "guest b: filesystems[0].source: the folder POOL/www does not exist; make it first",
+        "guest b: filesystems[1].source: POOL/mine.qcow2 is no folder",
+        "guest b: serial.log: the folder POOL/log does not exist; make it first",
+    ]
+    assert told(libvirt, {**MISSING, "state": "absent"}) == ""
+
+
+def test_on_another_machine_nobody_can_look(libvirt):
+    libvirt.is_local = False
+    libvirt.domains.clear()
+    for name in os.listdir(libvirt.folder):
+        os.unlink(libvirt.folder / name)
+    # A pool that is asked through libvirt has no room here.
+    assert told(libvirt, MISSING).startswith("pool default has 0 B free")
+
+
+def test_a_block_device_is_no_file(libvirt, monkeypatch):
+    mode = os.stat_result((0o60600, *(0,) * 9))
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: mode if path == "/dev/x" else real(path, **more))
+    assert told(libvirt, extra(source="/dev/x")) == (
+        "guest b: extra_disks[0].source: /dev/x is a block device; say type: block"
+    )
+    assert told(libvirt, extra(source="/dev/x", type="block")) == ""
+
+
+def test_what_this_user_cannot_see_may_be_there(libvirt, monkeypatch):
+    real = os.stat
+
+    def hidden(path, **more):
+        if path == "/secret/disk.raw":
+            raise PermissionError
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "stat", hidden)
+    assert told(libvirt, extra(source="/secret/disk.raw")) == ""
+
+
+def test_a_folder_without_pool_must_be_there(libvirt):
+    heard = told(libvirt, {"pool": "none", "folder": "{pool}/no"})
+    assert heard == "guest b: the folder POOL/no of pool: none does not exist; make it first"
+
+
 @pytest.mark.parametrize(
     "pool, source, heard",
     [

@@ -37,7 +37,7 @@ from .._core.volume import (
 )
 from .belongings import read_belongings
 from .connection import Connection
-from .extras import find_extras, has_extras
+from .extras import find_extras, has_extras, refuse_missing
 from .images import Images, Wanted
 from .url import Access
 from .volumes import Volumes, backing_files
@@ -77,6 +77,8 @@ class Survey:
             world, verdict = self._left(record, live), None
         else:
             verdict = choose(image, self.host(), guest.wish)
+            if self.connection.is_local:
+                refuse_missing(guest)
             world = self._world(name, image, verdict, guest, record)
         sighting = Sighting(
             name=name,

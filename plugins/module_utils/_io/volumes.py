@@ -129,6 +129,8 @@ def _any(path: str) -> Optional[Header]:
 def _room(path: str, what: str) -> int:
     try:
         room = os.statvfs(path)
+    except FileNotFoundError:
+        raise ImageError(f"the folder {path} of {what} does not exist; make it first") from None
     except OSError as error:
         raise ImageError(f"cannot look at the folder {path} of {what}: {error.strerror}") from None
     return room.f_bavail * room.f_frsize
