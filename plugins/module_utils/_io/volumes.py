@@ -152,7 +152,13 @@ def file_header(path: str, format: str) -> Optional[Header]:
     except OSError as error:
         raise ImageError(f"cannot read the volume: {error.strerror}", path) from None
     if header.format != format:
-        raise ImageError(f"is no {format} image: damaged, or put there by someone else; it is left as it is", path)
+        seen = "raw, or damaged" if header.format == "raw" else header.format
+        # Without where, so that the guest's name comes before it.
+        raise ImageError(
+            f"volume {path} is no {format} image: it is {seen}, and was put there by someone else, or written to; it is left as "
+            f"it is. qemu-img convert -f {header.format} -O {format} makes one of a sound {header.format} disk; a system disk "
+            'that is format="raw" in the descriptor, with clone: full, is raw in the pool too'
+        )
     return header
 
 
