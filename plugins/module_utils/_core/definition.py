@@ -80,6 +80,9 @@ def merge_fragment(tree, text: str, where: str = "xml"):
     fragment = xml.parse(whole, where)
     if fragment.tag != "domain":
         raise ImageError(f"<{fragment.tag}> is no domain XML; write <domain> with what is to be merged in", where)
+    stray = [text for text in (xml.text(fragment), *(xml.strip(part.tail) for part in fragment)) if text]
+    if stray:
+        raise ImageError(f"has the text {stray[0]!r:.40} outside of any element; write elements, such as <title>Web</title>", where)
     name = fragment.findtext("name")
     if name is not None and name.strip() != tree.findtext("name"):
         raise ImageError(

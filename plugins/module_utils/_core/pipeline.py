@@ -55,14 +55,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     desired, absent = render(sighting, verdict, storage)
     claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
     new_record = _record(sighting, storage, desired, record)
-    if record:
-        claims.refuse_changed_disks(record, storage.volumes)
-    elif live:
-        claims.refuse_other_disks(tree, desired, storage.volumes)
-    if live:
-        claims.refuse_lost_firmware(tree, desired)
-    if not record:
-        claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
+    _refuse_disks(sighting, tree, record, desired, storage)
     # cloud-init reads its seed when the guest starts, and may have it mounted until then.
     seeds = frozenset(volume.path for volume in storage.volumes if volume.disk == SEED)
     course = sighting.guest.course
@@ -70,6 +63,18 @@ def plan_guest(sighting: Sighting) -> Plan:
     _seeds, gone = _old_seeds(sighting, record, storage)
     plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
     return replace(plan, verdict=verdict, volumes=storage.volumes)
+
+
+def _refuse_disks(sighting: Sighting, tree, record: Optional[Record], desired, storage: StoragePlan) -> None:
+    """Refuse disks that the guest would lose, or that are not its own; `tree` is the domain's, None for a new one."""
+    if record:
+        claims.refuse_changed_disks(record, storage.volumes)
+    elif tree is not None:
+        claims.refuse_other_disks(tree, desired, storage.volumes)
+    if tree is not None:
+        claims.refuse_lost_firmware(tree, desired)
+    if not record:
+        claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared], sighting.taken)
 
 
 def _without_own_record(sighting: Sighting) -> Sighting:

@@ -85,13 +85,7 @@ def plan_present(
     """
     found = wanted.definition if wanted else None
     changes = found.changes if found else ()
-    if course.state in ("started", RESTARTED) and live and live.saved and changes:
-        raise ImageError(
-            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
-            "start, or drop the saved state with virsh managedsave-remove"
-        )
-    if course.state == RESTARTED and live and not live.persistent and not found:
-        raise ImageError("is not persistent, and gone when it stops; xml is needed to define it again")
+    _refuse_what_cannot_start(live, found, course)
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
         steps.append(DefineDomain(name, found.xml, new=live is None, before=live.as_read if live else ""))
@@ -119,6 +113,16 @@ def plan_present(
         pending=pending,
         warnings=tuple(_warnings(wanted, course, pending)),
     )
+
+
+def _refuse_what_cannot_start(live: Optional[Live], found: Optional[definition.Definition], course: Course) -> None:
+    if course.state in ("started", RESTARTED) and live and live.saved and found and found.changes:
+        raise ImageError(
+            "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
+            "start, or drop the saved state with virsh managedsave-remove"
+        )
+    if course.state == RESTARTED and live and not live.persistent and not found:
+        raise ImageError("is not persistent, and gone when it stops; xml is needed to define it again")
 
 
 def _warnings(wanted: Optional[Wanted], course: Course, pending: tuple[Change, ...]):
