@@ -60,8 +60,12 @@ class Libvirt:
             raise ImageError(f"pool {name} does not exist; this host has default")
         return xml.parse(f"<pool type='{self.kind}'><target><path>{self.folder}</path></target></pool>", "pool")
 
-    def volume_names(self, _pool):
+    def volume_names(self, pool):
+        self.pool_tree(pool)
         return set(os.listdir(self.folder))
+
+    def volume_path(self, _pool, name):
+        return str(self.folder / name)
 
     def live(self, name):
         return self.domains.get(name)

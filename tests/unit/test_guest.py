@@ -75,7 +75,7 @@ def test_default(field, value):
         ({"virt_type": "kvm"}, "virt_type", "kvm"),
         ({"machine": ""}, "machine", None),
         ({"memory": "1 GiB"}, "memory_kib", 1048576),
-        ({"memory": "1 B"}, "memory_kib", 1),
+        ({"memory": "1 MiB"}, "memory_kib", 1024),
         ({"networks": []}, "networks", ()),
         ({"networks": [{"type": "user"}]}, "networks", (Network("user"),)),
         ({"networks": [{"source": "lan"}]}, "networks", (Network("network", "lan"),)),

@@ -9,6 +9,7 @@ import struct
 
 import pytest
 
+from ansible_collections.virt.image.tests.unit.disks import stream
 from ansible_collections.virt.image.tests.unit.stand_in import MIB, Libvirt, guests, perform
 from ansible_collections.virt.image.tests.unit.support import message
 
@@ -85,6 +86,15 @@ def test_what_a_guest_writes_into_its_raw_disk_is_its_own(libvirt, head):
         perform(guests(libvirt, {"state": "absent", "remove": "all", "name": "web"}), libvirt)[-1]
         == "undefine domain web"
     )
+
+
+@pytest.mark.parametrize("head, seen", [(b"mine", "raw, or damaged"), (stream(), "vmdk")])
+def test_what_is_in_the_place_of_an_overlay_is_said(libvirt, head, seen):
+    (libvirt.folder / "old.img").write_bytes(head.ljust(MIB, b"\0"))
+    told = message(guests, libvirt, {"name": "b", "disks": [{"id": "root", "volume": "old.img"}]})
+    path = libvirt.folder / "old.img"
+    assert told.startswith(f"guest b: volume {path} is no qcow2 image: it is {seen}, and was put there by someone else")
+    assert "qemu-img convert -f" in told
 
 
 def test_absent_keeps_what_is_the_user_s_and_takes_it_up_again(libvirt):

@@ -103,6 +103,9 @@ class Asker:
         # YAML reads a name of digits as a number.
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else self.text("name")
         mistake = name and name_mistake(name)
+        if self.plain.get("name") == "":
+            # Of a template's variable, perhaps: it must not become another guest's name.
+            mistake = "is empty; leave it out for the image's name"
         if mistake:
             self.wrong(f"name {mistake}")
         return name

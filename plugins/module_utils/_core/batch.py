@@ -30,7 +30,7 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
             plans.append(plan_guest(sighting))
         except ImageError as error:
             problems.extend(error.about(f"guest {sighting.name}"))
-    _refuse_clashes(plans, problems)
+    _refuse_clashes(plans, {sighting.name: sighting.extra_paths for sighting in sightings}, problems)
     try:
         refuse_overflow(sightings, plans)
     except ImageError as error:
@@ -39,11 +39,11 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
     return _import_once(plans)
 
 
-def _refuse_clashes(plans: list[Plan], problems: Problems) -> None:
+def _refuse_clashes(plans: list[Plan], extra_paths: dict[str, dict], problems: Problems) -> None:
     """Refuse two guests of one call that would have the same MAC or write the same disk, naming both."""
     owners: dict = {}
     for plan in plans:
-        for what, value in _claims(plan):
+        for what, value in _claims(plan, extra_paths[plan.name]):
             other = owners.setdefault((what, value), plan)
             if other.name != plan.name:
                 problems.add(Problem(f"guests {other.name} and {plan.name} both have {what} {value}"))
@@ -60,13 +60,13 @@ def _import_once(plans: list[Plan]) -> list[Plan]:
     return kept
 
 
-def _claims(plan: Plan) -> list[tuple]:
+def _claims(plan: Plan, extra_paths: dict) -> list[tuple]:
     found = [("disk", volume.path) for volume in plan.volumes if not volume.shared]
     if plan.after:
         tree = xml.parse(plan.after, "domain")
         macs = {node.get("address", "").lower() for node in tree.findall("devices/interface/mac")}
         found += [("MAC", mac) for mac in sorted(macs)]
-        found += [("disk", path) for path in sorted(claims.written_disks(tree))]
+        found += [("disk", path) for path in sorted(claims.written_disks(tree, extra_paths))]
     return list(dict.fromkeys(found))
 
 

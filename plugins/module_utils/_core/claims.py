@@ -13,7 +13,6 @@ from .chain import source_of
 from .definition import applied_of
 from .derived import has_uefi
 from .errors import ImageError
-from .guest import Guest
 from .record import Record
 from .seed import SEED
 from .steps import GrowVolume
@@ -169,16 +168,46 @@ def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:
             raise ImageError(f"{path} is a disk of domain {others[0]} too, or below one; two guests do not share what they write")
 
 
-def refuse_taken_extras(guest: Guest, name: str, taken: dict[str, tuple[str, ...]]) -> None:
-    """Refuse extra disks that are disks of other domains, but for those that are only read, or made to be shared."""
-    written = [extra.path for extra in guest.extra_disks if not extra.readonly and not extra.shareable]
-    refuse_taken(name, written, taken)
+def refuse_taken_extras(
+    name: str,
+    desired,
+    volumes: tuple[Volume, ...],
+    taken: dict[str, tuple[str, ...]],
+    extra_paths: dict[tuple, tuple[str, ...]],
+) -> None:
+    """Refuse what options and fragments give a domain to write, if others have it, or the domain itself once more.
+
+    `volumes` are the guest's own; `extra_paths` maps what a disk is to the paths of the same file.
+    """
+    own = {volume.path for volume in volumes if not volume.shared}
+    below = {layer.path: volume.disk for volume in volumes for layer in volume.layers[1:]}
+    seen: dict[str, Optional[str]] = {}
+    for disk in _alone(desired):
+        paths = _paths(disk, extra_paths)
+        for path in paths:
+            if path in seen:
+                raise ImageError(f"{path} would be two disks of the guest, {seen[path]} and {_target(disk)}; both would be written")
+            if path in below:
+                raise ImageError(f"{path} would be disk {_target(disk)}, and disk {below[path]} of this guest builds on it")
+        seen.update(dict.fromkeys(paths, _target(disk)))
+        if not own.intersection(paths):
+            refuse_taken(name, paths, taken)
 
 
-def written_disks(domain) -> set:
-    """Return the files and devices that a domain has for itself, as its tree says."""
-    alone = [disk for disk in domain.findall("devices/disk") if disk.find("readonly") is None and disk.find("shareable") is None]
-    return {_path(disk) for disk in alone} - {None}
+def written_disks(domain, extra_paths: dict[tuple, tuple[str, ...]]) -> set:
+    """Return the paths of all files and devices that a domain has for itself; `extra_paths` are those of the same file."""
+    return {path for disk in _alone(domain) for path in _paths(disk, extra_paths)}
+
+
+def _paths(disk, extra_paths: dict[tuple, tuple[str, ...]]) -> tuple[str, ...]:
+    path = _path(disk)
+    return extra_paths.get(source_of(disk)) or ((path,) if path else ())
+
+
+def _alone(domain) -> list:
+    """Return the disks that a domain has for itself: not what is only read, or made to be shared."""
+    disks = [disk for disk in domain.findall("devices/disk") if disk.get("device") != "cdrom"]
+    return [disk for disk in disks if disk.find("readonly") is None and disk.find("shareable") is None]
 
 
 def _target(disk) -> Optional[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Optional
 
 from . import xml
-from .chain import PATHS, render_backing
+from .chain import PATHS, render_backing, source_of
 from .devices import Device
 from .drive import BYTE_LIMITS, IO_LIMITS, Drive, ExtraDisk
 from .errors import ImageError
@@ -108,12 +108,19 @@ def _unit(target: str) -> int:
     return position - 1
 
 
-def refuse_own_disks(extras: tuple[ExtraDisk, ...], volumes: tuple[Volume, ...]) -> None:
-    """Refuse an extra disk that is a volume of the same guest, or there twice: both would be written."""
-    owners: dict[Optional[str], str] = {volume.path: f"disk {volume.disk}" for volume in volumes}
+def refuse_own_disks(
+    extras: tuple[ExtraDisk, ...], volumes: tuple[Volume, ...], known: dict[tuple, tuple[str, ...]]
+) -> None:
+    """Refuse an extra disk that is a volume of the same guest, or there twice: both would be written.
+
+    `known` maps what a disk is to the paths of the same file; of others the path counts that the user says.
+    """
+    owners: dict[str, str] = {volume.path: f"disk {volume.disk}" for volume in volumes}
     for index, extra in enumerate(extras):
         what = f"extra_disks[{index}]"
-        if extra.path in owners:
-            raise ImageError(f"{what} is {extra.path}, which is {owners[extra.path]} of this guest already")
-        if extra.path:
-            owners[extra.path] = what
+        source = source_of(xml.element("disk", None, render_source(extra)))
+        paths = known.get(source) or ((extra.path,) if extra.path else ())
+        path = next((path for path in paths if path in owners), None)
+        if path:
+            raise ImageError(f"{what} is {path}, which is {owners[path]} of this guest already")
+        owners.update(dict.fromkeys(paths, what))

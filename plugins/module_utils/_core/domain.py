@@ -62,6 +62,8 @@ class Parts:
     offered: Optional[DomainCapabilities] = None
     # The names of the domain's disks now, by what they are (source_of).
     had: dict[tuple, str] = field(default_factory=dict)
+    # The paths of disks that are not the image's, by what they are.
+    extra_paths: dict[tuple, tuple[str, ...]] = field(default_factory=dict)
 
 
 def derive_identity(host: Host, name: str, verdict: Verdict, count: int) -> Identity:
@@ -122,7 +124,7 @@ def _devices(parts: Parts, identity: Identity):
     verdict, guest = parts.verdict, parts.guest
     volumes = {volume.disk: volume for volume in parts.volumes}
     extras = {extra_name(index): extra for index, extra in enumerate(guest.extra_disks)}
-    refuse_own_disks(guest.extra_disks, parts.volumes)
+    refuse_own_disks(guest.extra_disks, parts.volumes, parts.extra_paths)
     had = {name: parts.had[source] for name, source in _sources(volumes, extras).items() if source in parts.had}
     devices = assign_devices(parts.image, parts.boot, verdict, SEED in volumes, guest.disks, guest.extra_disks, had)
     return xml.element(

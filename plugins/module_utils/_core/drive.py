@@ -196,14 +196,15 @@ def parse_extra_disk(asker: Asker) -> ExtraDisk:
 
 
 def _check_source(asker: Asker, extra: ExtraDisk) -> None:
-    if extra.type in ("file", "block"):
+    if extra.source and extra.type in ("file", "block"):
         asker.path("source")
-    if not extra.source and extra.protocol != "nbd" and (extra.device == "disk" or extra.type != "file"):
+    told = asker.plain.get("source") not in (None, "")
+    if not told and extra.protocol != "nbd" and (extra.device == "disk" or extra.type != "file"):
         asker.wrong(f"has no source, which a {extra.device} of type {extra.type} needs")
     for key, type in (("pool", "volume"), ("protocol", "network"), ("hosts", "network")):
         if getattr(extra, key) and extra.type != type:
             asker.wrong(f"{key} is for type {type}; this one is of type {extra.type}")
-    if extra.type == "volume" and not extra.pool:
+    if extra.type == "volume" and asker.plain.get("pool") in (None, ""):
         asker.wrong("has no pool, in which the volume is")
     if extra.type != "network":
         return
@@ -217,6 +218,8 @@ def _check_source(asker: Asker, extra: ExtraDisk) -> None:
 
 
 def _check_kind(asker: Asker, extra: ExtraDisk) -> None:
+    if extra.device == "cdrom" and asker.plain.get("readonly") is False:
+        asker.wrong("readonly: false is not for a cdrom, which is only read; say device: disk for what is written")
     bus = extra.drive.bus or ("virtio" if (extra.drive.target or "").startswith("vd") else None)
     if extra.device == "cdrom" and bus in ("virtio", "fdc"):
         asker.wrong(f"a cdrom cannot be on bus {bus}; it can on ide, sata, scsi and usb")
@@ -232,6 +235,6 @@ def _check_kind(asker: Asker, extra: ExtraDisk) -> None:
 def _host(asker: Asker) -> tuple[str, Optional[int]]:
     asker.refuse_unknown(("name", "port"), "a host")
     name = asker.line("name")
-    if not name:
+    if asker.plain.get("name") in (None, ""):
         asker.wrong("has no name; it is the server's name or address")
     return name or "", asker.number("port", 1, 65535)

@@ -148,7 +148,17 @@ def _check(asker: Asker, guest: Guest) -> None:
         asker.wrong(memory)
     if guest.max_memory_kib and guest.peripherals.memballoon == "none":
         asker.wrong("max_memory needs the balloon, through which a guest gets more or less, and memballoon is none")
+    _check_wait(asker, guest)
     _check_iothreads(asker, guest)
+
+
+def _check_wait(asker: Asker, guest: Guest) -> None:
+    """Collect what is waited for and can never come."""
+    if guest.wait.agent and not guest.peripherals.agent:
+        asker.wrong("wait.agent waits for the guest agent, and agent is false, so that it has no channel")
+    for key in ("address", "tcp"):
+        if getattr(guest.wait, key) and guest.networks == () and not (guest.xml or guest.peripherals.hostdevs):
+            asker.wrong(f"wait.{key} needs an interface, and networks is empty")
 
 
 def _check_iothreads(asker: Asker, guest: Guest) -> None:

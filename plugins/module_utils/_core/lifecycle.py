@@ -128,6 +128,8 @@ def _ports(asker: Asker) -> tuple[int, ...]:
 
 def _expression(asker: Asker) -> Optional[str]:
     text = asker.text("serial")
+    if asker.plain.get("serial") == "":
+        asker.wrong("serial is empty; it is a regular expression for the console's text, such as login:")
     try:
         if text:
             compiled(text)

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
-from .errors import Problem, Problems
+from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .machine import QEMU_TYPES
 from .match import Verdict
+from .peripherals import watchdog_mistake
 
 # Types besides QEMU's whose domains can have devices of the host.
 WITH_HOSTDEVS = ("xen", "bhyve", "lxc")
 
 
 def refuse_what_the_type_lacks(guest: Guest, verdict: Verdict) -> None:
-    """Raise ImageError with every option that only guests of QEMU and KVM can have, where this is none."""
-    type = verdict.virt_type
+    """Raise ImageError with every option that only guests of QEMU and KVM can have, or that this machine cannot."""
+    type, watchdog = verdict.virt_type, guest.peripherals.watchdog
     if type in QEMU_TYPES:
+        mistake = watchdog and watchdog_mistake(watchdog, verdict)
+        if mistake:
+            raise ImageError(mistake)
         return
     problems = Problems()
     for option, asked in _asked(guest).items():

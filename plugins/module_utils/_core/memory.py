@@ -17,6 +17,10 @@ from .errors import ImageError
 from .peripherals import Filesystem
 
 
+# What a PC's BIOS alone takes.
+LEAST_KIB = 1024
+
+
 @dataclass(frozen=True)
 class Hugepages:
     """The host's large pages; `size_kib` None is the host's default size."""
@@ -32,6 +36,8 @@ def parse_hugepages(asker: Asker) -> Hugepages:
 
 def memory_mistake(memory_kib: int, most_kib: Optional[int]) -> Optional[str]:
     """Return why a guest cannot have that memory, or None."""
+    if memory_kib < LEAST_KIB:
+        return f"memory is {memory_kib} KiB, and no guest starts with less than 1 MiB; is the unit right?"
     if most_kib and most_kib < memory_kib:
         return f"max_memory is {most_kib} KiB, and the guest has {memory_kib} KiB; it is at least as much"
     return None

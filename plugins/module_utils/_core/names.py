@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Optional
 
@@ -34,6 +35,8 @@ UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
 ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+# What libvirt's schema calls dnsName (schemas/basictypes.rng), without what only looks like an address.
+HOST = re.compile(r"[a-zA-Z0-9.-]{0,253}[a-zA-Z][a-zA-Z0-9.-]{0,253}")
 PACKED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 DISK_ENDINGS = ("raw", "img", "iso", "qcow", "qcow2", "vmdk", "vdi")
 MAX_NAME = 128
@@ -63,6 +66,18 @@ def name_mistake(name: str) -> Optional[str]:
 def arch_mistake(arch: str) -> Optional[str]:
     """Return why this is no architecture's name, or None."""
     return None if ARCH.fullmatch(arch) else f"{arch[:40]!r} is no architecture; one is called x86_64, another aarch64"
+
+
+def host_mistake(host: str) -> Optional[str]:
+    """Return why this is neither an address nor a host's name, or None."""
+    if HOST.fullmatch(host):
+        return None
+    try:
+        # libvirt's schema has no interface behind an address (fe80::1%eth0).
+        ipaddress.ip_address(host if "%" not in host else "")
+    except ValueError:
+        return f"{host!r:.80} is neither an address nor a host's name, such as 127.0.0.1, :: or kvm1.example.com"
+    return None
 
 
 def file_mistake(file: str, outside: bool = False) -> Optional[str]:

@@ -45,6 +45,8 @@ VIRTUALPORTS = {
 PORT_KEYS = ("interfaceid", "profileid", "instanceid", "managerid", "typeid", "typeidversion")
 # libvirt chooses device names with these prefixes itself, and does not keep them in a configuration.
 LIBVIRT_S_OWN = ("vnet", "vif", "macvtap", "macvlan")
+# Linux's IFNAMSIZ without the byte at the end (linux/if.h).
+LONGEST_TARGET = 15
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 # What libvirt's schema calls deviceName.
 DEVICE_NAME = re.compile(r"[a-zA-Z0-9_.\-\\:/]+")
@@ -127,6 +129,8 @@ def _check_names(asker: Asker, network: Network) -> None:
         asker.wrong(f"mac {network.mac} is a multicast address; the first pair of a guest's MAC is even")
     if network.target and network.target.startswith(LIBVIRT_S_OWN):
         asker.wrong(f"target {network.target}: names that begin with {', '.join(LIBVIRT_S_OWN)} are libvirt's own")
+    if network.target and len(network.target) > LONGEST_TARGET:
+        asker.wrong(f"target {network.target:.80} is too long; a network device's name has at most {LONGEST_TARGET} characters")
 
 
 def _check_keys(asker: Asker, network: Network) -> None:
@@ -174,7 +178,7 @@ def _virtualport(asker: Asker) -> Virtualport:
 def _vlan(asker: Asker) -> Vlan:
     asker.refuse_unknown(("tags", "trunk"), "a vlan")
     tags = asker.numbers("tags", 0, 4095)
-    if not tags:
+    if asker.plain.get("tags") in (None, [], ()):
         asker.wrong("has no tags; a VLAN has one, a trunk several")
     if asker.flag("trunk") is False and len(tags) > 1:
         asker.wrong("trunk is false, and there are several tags; only a trunk carries several")

@@ -155,7 +155,7 @@ def _filesystem(asker: Asker) -> Filesystem:
     )
     if asker.plain.get("source") in (None, ""):
         asker.wrong("has no source; it is the absolute path of a folder of the host")
-    if not made.target:
+    if asker.plain.get("target") in (None, ""):
         asker.wrong("has no target; it is the tag by which the guest mounts it")
     longest = TAG_LENGTHS[made.driver]
     if len(made.target.encode("utf-8", "replace")) > longest:
@@ -199,6 +199,18 @@ def _address(asker: Asker, type: str, address: str) -> tuple:
     return (
         ("domain", f"0x{domain:04x}"), ("bus", f"0x{bus:02x}"), ("slot", f"0x{slot:02x}"), ("function", f"0x{function:x}"),
     )
+
+
+def watchdog_mistake(watchdog: Watchdog, verdict: Verdict) -> Optional[str]:
+    """Return why a machine of QEMU's cannot have a watchdog, or None (qemuValidateDomainWatchdogDef, qemu_validate.c)."""
+    model, machine = watchdog.model, f"machine {verdict.machine} on {verdict.arch}"
+    if model == "diag288" and verdict.arch != "s390x":
+        return f"watchdog.model: diag288 is s390x's; this is a {machine}, which can have i6300esb"
+    if model == "itco" and not (verdict.arch in X86 and has_pcie(verdict)):
+        return f"watchdog.model: itco is part of machine q35; this is a {machine}"
+    if model == "ib700" and verdict.arch not in X86:
+        return f"watchdog.model: ib700 is on the ISA bus of x86; this is a {machine}, which can have i6300esb"
+    return None
 
 
 def render_peripherals(asked: Peripherals, verdict: Verdict) -> list:

@@ -53,7 +53,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     _check_networks(sighting)
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
-    claims.refuse_taken_extras(sighting.guest, sighting.name, sighting.taken)
+    claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
     new_record = _record(sighting, storage, desired, record)
     _refuse_disks(sighting, tree, record, desired, storage)
     # cloud-init reads its seed when the guest starts, and may have it mounted until then.
@@ -110,6 +110,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
         networks,
         offered_to(sighting.host, verdict),
         _names_of_disks(sighting.live),
+        sighting.extra_paths,
     )
     # Twice as many MACs as interfaces: one that the user gave to another interface is passed over.
     derived = domain.derive_identity(sighting.host, sighting.name, verdict, 2 * len(networks))

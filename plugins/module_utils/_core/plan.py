@@ -43,7 +43,8 @@ class Sighting:
     """All that was read of the world for one guest.
 
     `networks` maps the host's to whether they are active; `taken` maps a disk's path to the domains that have it;
-    `belongings` are those of a domain that is to go.
+    `belongings` are those of a domain that is to go. `extra_paths` maps what a disk is that is not the image's
+    (chain.source_of) to all paths that are the same file or device.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Sighting:
     networks: dict[str, bool] = field(default_factory=dict)
     taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
     belongings: Belongings = Belongings()
+    extra_paths: dict[tuple, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

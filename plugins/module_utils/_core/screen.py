@@ -16,8 +16,13 @@ from .asker import Asker
 from .image import Image
 from .machine import QEMU_TYPES, X86
 from .match import Verdict
+from .names import host_mistake
 
 GRAPHICS = ("auto", "none", "vnc", "spice", "sdl")
+# The types that are seen from elsewhere; auto is one of them, or none.
+REMOTE = ("auto", "vnc", "spice")
+# QEMU counts displays from there: qemuBuildGraphicsVNCCommandLine, src/qemu/qemu_command.c.
+VNC_PORT = 5900
 VIDEOS = ("vga", "cirrus", "vmvga", "qxl", "virtio", "bochs", "ramfb", "none", "xen", "vbox", "gop")
 # Models that can show more than one screen, and those whose memory can be set.
 SEVERAL_HEADS = ("qxl", "virtio")
@@ -45,7 +50,16 @@ class Video:
 def parse_graphics(asker: Asker) -> Graphics:
     """Return how a user wants the screen to be shown; mistakes are collected."""
     asker.refuse_unknown(("type", "listen", "port"), "graphics")
-    return Graphics(asker.one_of("type", GRAPHICS), asker.line("listen"), asker.number("port", 1, 65535))
+    graphics = Graphics(asker.one_of("type", GRAPHICS), asker.line("listen"), asker.number("port", 1, 65535))
+    for key in ("listen", "port"):
+        if getattr(graphics, key) and graphics.type not in REMOTE:
+            asker.wrong(f"{key} is for types vnc and spice; this one is {graphics.type}")
+    mistake = graphics.listen and host_mistake(graphics.listen)
+    if mistake:
+        asker.wrong(f"listen: {mistake}")
+    if graphics.port and graphics.port < VNC_PORT and graphics.type in ("auto", "vnc"):
+        asker.wrong(f"port: {graphics.port} is too low; VNC's ports begin at {VNC_PORT}, which is display 0")
+    return graphics
 
 
 def parse_video(asker: Asker) -> Video:

@@ -53,6 +53,8 @@ def parse_start(asker: Asker) -> Start:
         on_reboot=asker.one_of("on_reboot", ACTIONS, default="restart"),
         on_crash=asker.one_of("on_crash", CRASH_ACTIONS, default="destroy"),
     )
+    if asker.plain.get("boot_devices") in ([], ()):
+        asker.wrong("boot_devices is empty; leave it out for those of the descriptor")
     if start.secure_boot and start.firmware == "bios":
         asker.wrong("secure_boot needs UEFI, and firmware is bios; say firmware: efi")
     return start

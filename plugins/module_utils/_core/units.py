@@ -37,11 +37,11 @@ def parse_size(text: str, what: str) -> int:
     if not match:
         raise ImageError(f"{what}: {text!r} is no size; write a whole number and a unit, such as 512 MiB or 2 GiB")
     number, unit = int(match[1]), match[2].lower()
-    if not unit:
+    if not unit and number:
         raise ImageError(f"{what}: {text} has no unit; write {text} MiB, {text} KiB, or what you mean")
-    if unit not in UNITS:
+    if unit and unit not in UNITS:
         raise ImageError(f"{what}: {match[2]!r} is no unit; known are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB")
-    size = number * UNITS[unit]
+    size = number * UNITS[unit or "b"]
     if not 0 < size <= LARGEST:
         raise ImageError(f"{what}: {text} is out of bounds; sizes go from 1 B to {LARGEST} B")
     return size

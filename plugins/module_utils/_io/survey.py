@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import lru_cache
 from typing import Optional
@@ -36,6 +37,7 @@ from .._core.volume import (
 )
 from .belongings import read_belongings
 from .connection import Connection
+from .extras import find_extras, has_extras, refuse_missing
 from .images import Images, Wanted
 from .url import Access
 from .volumes import Volumes, backing_files
@@ -75,6 +77,8 @@ class Survey:
             world, verdict = self._left(record, live), None
         else:
             verdict = choose(image, self.host(), guest.wish)
+            if self.connection.is_local:
+                refuse_missing(guest)
             world = self._world(name, image, verdict, guest, record)
         sighting = Sighting(
             name=name,
@@ -88,8 +92,9 @@ class Survey:
             verdict=verdict,
             networks={} if guest.state == "absent" else self._networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
-            taken={} if record and guest.state != "absent" and not guest.extra_disks else self._taken(),
+            taken={} if record and guest.state != "absent" and not has_extras(guest) else self._taken(),
             belongings=read_belongings(live, self.connection) if live and guest.state == "absent" else Belongings(),
+            extra_paths={} if guest.state == "absent" else find_extras(name, guest, self.volumes, world),
         )
         return sighting if guest.state == "absent" else self._with_offer(sighting)
 
@@ -97,8 +102,9 @@ class Survey:
         """Return the files of domains' disks, also those that only the header of an overlay names."""
         found = self.connection.disks()
         for path, names in list(found.items()) if self.connection.is_local else ():
-            for below in backing_files(path):
-                found[below] = tuple(dict.fromkeys((*found.get(below, ()), *names)))
+            for below in (path, *backing_files(path)):
+                for same in {below, os.path.realpath(below)}:
+                    found[same] = tuple(dict.fromkeys((*found.get(same, ()), *names)))
         return found
 
     def _with_offer(self, sighting: Sighting) -> Sighting:

@@ -84,6 +84,13 @@ class Volumes:
         listed = pool.kind != PLAIN and name in self._listed(pool.name)
         return listed or (pool.kind not in STREAMED and os.path.lexists(f"{pool.path}/{name}"))
 
+    def path_of(self, pool: str, name: str) -> str:
+        """Return the path of a volume that is someone's; raise ImageError where pool or volume is not there."""
+        path = self.connection.volume_path(pool, name) if name in self._listed(pool) else None
+        if path is None:
+            raise ImageError(f"pool {pool} has no volume {name}; virsh pool-refresh {pool} lets libvirt look again")
+        return path
+
     def _look(self, pool: Pool, name: str, format: str, ours: bool, system: bool) -> Found:
         if pool.kind not in STREAMED:
             listed = pool.kind != PLAIN and name in self._listed(pool.name)
@@ -122,6 +129,8 @@ def _any(path: str) -> Optional[Header]:
 def _room(path: str, what: str) -> int:
     try:
         room = os.statvfs(path)
+    except FileNotFoundError:
+        raise ImageError(f"the folder {path} of {what} does not exist; make it first") from None
     except OSError as error:
         raise ImageError(f"cannot look at the folder {path} of {what}: {error.strerror}") from None
     return room.f_bavail * room.f_frsize
@@ -143,7 +152,13 @@ def file_header(path: str, format: str) -> Optional[Header]:
     except OSError as error:
         raise ImageError(f"cannot read the volume: {error.strerror}", path) from None
     if header.format != format:
-        raise ImageError(f"is no {format} image: damaged, or put there by someone else; it is left as it is", path)
+        seen = "raw, or damaged" if header.format == "raw" else header.format
+        # Without where, so that the guest's name comes before it.
+        raise ImageError(
+            f"volume {path} is no {format} image: it is {seen}, and was put there by someone else, or written to; it is left as "
+            f"it is. qemu-img convert -f {header.format} -O {format} makes one of a sound {header.format} disk; a system disk "
+            'that is format="raw" in the descriptor, with clone: full, is raw in the pool too'
+        )
     return header
 
 
