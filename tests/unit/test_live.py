@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.virt.image.plugins.module_utils._core import definition, live, xml
 from ansible_collections.virt.image.plugins.module_utils._core.merge import Change
 from ansible_collections.virt.image.plugins.module_utils._core.record import Record, set_record
+from ansible_collections.virt.image.plugins.module_utils._io import live as changing
 from ansible_collections.virt.image.tests.unit.support import table, text
 from ansible_collections.virt.image.tests.unit.test_definition import edited
 
@@ -76,3 +77,17 @@ def test_what_went_before_and_still_runs():
     set_record(active, Record("web", None, None, 1, (), definition.applied_text(RENDERED)))
     found = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active), before_xml=applied_as(wanted))
     assert [str(step) for step in found.steps] == ["detach disk[vda] from running domain hot"]
+
+
+@pytest.mark.parametrize(
+    "systems, told",
+    [
+        ([], None),
+        ([("/", "vda1", "ext4", ["vda"])], None),
+        ([("/", "vda1", "ext4", ["vda"]), ("/data", "vdb", "xfs", ["vdb"])], "the guest has it mounted at /data"),
+        ([("/lv", "dm-0", "xfs", ["vda", "vdb"])], "the guest has it mounted at /lv"),
+        ([("/", "sda1", "ext4", [])], "the guest agent does not tell which disk is mounted at /"),
+    ],
+)
+def test_a_disk_in_use(systems, told):
+    assert changing._use_of(systems, "vdb") == told

@@ -36,7 +36,7 @@ FIXED_NETWORKS = ("server", "client", "mcast", "udp", "internal")
 UPDATED = {
     "interface": ("link", "bandwidth", "filterref", "source/@network", "source/@bridge", "source/@portgroup"),
     "graphics": ("@passwd",),
-    "disk": ("@type", "source", "driver/@type", "backingStore"),
+    "disk": ("@type", "source", "driver/@type"),
 }
 
 
@@ -97,11 +97,11 @@ def compare_running(
     started = applied_of(read_record(active))
     last = applied_of(read_record(xml.parse(before_xml, "domain"))) if before_xml else None
     applied = tuple(tree for tree in (started, last) if tree is not None)
-    wanted, merged = as_started(as_read(desired, active), active), deepcopy(active)
+    wanted, merged = _as_run(desired, active), deepcopy(active)
     if keep and started is not None:
-        keep_values(wanted, as_started(as_read(started, active), active), active)
+        keep_values(wanted, _as_run(started, active), active)
     for old in applied or (None,):
-        merge(merged, wanted, None if old is None else as_started(as_read(old, active), active))
+        merge(merged, wanted, None if old is None else _as_run(old, active))
     sides = _Sides(name, active, defined, merged, started, applied)
     return (
         _compare_domain(sides, absent)
@@ -111,6 +111,14 @@ def compare_running(
         + _compare_gone(sides)
         + _compare_texts(sides)
     )
+
+
+def _as_run(tree, active):
+    """Return a tree as it would run; what is below a disk QEMU knows best, and may have changed (a block job)."""
+    found = as_started(as_read(tree, active), active)
+    for layer in found.findall("devices/disk/backingStore"):
+        layer.getparent().remove(layer)
+    return found
 
 
 def _compare_domain(sides: _Sides, absent: tuple[str, ...]) -> Running:

@@ -81,15 +81,18 @@ def _refuse_mounted(step: steps.DetachDevice, domain) -> None:
             raise ImageError(
                 f"cannot {step}: the guest agent does not tell whether the disk is mounted ({error.get_error_message()}). {hint}"
             ) from None
-    mounted = _mounted_on(systems, step.target)
-    if mounted:
-        raise ImageError(f"cannot {step}: the guest has it mounted at {mounted}, or cannot tell what is mounted there. {hint}")
+    use = _use_of(systems, step.target)
+    if use:
+        raise ImageError(f"cannot {step}: {use}. {hint}")
 
 
-def _mounted_on(systems, target: str) -> Optional[str]:
-    """Return where a disk is, or may be, mounted; `systems` are libvirt's (mount point, device, type, targets)."""
-    # Of some disks the agent does not tell which they are.
-    return next((point for point, _device, _type, targets in systems if not targets or target in targets), None)
+def _use_of(systems, target: str) -> Optional[str]:
+    """Return how a disk is, or may be, in use; `systems` are libvirt's (mount point, device, type, targets)."""
+    for point, _device, _type, targets in systems:
+        if target in (targets or ()):
+            return f"the guest has it mounted at {point}"
+    unknown = next((point for point, _device, _type, targets in systems if not targets), None)
+    return unknown and f"the guest agent does not tell which disk is mounted at {unknown}"
 
 
 def _set_texts(step: steps.SetTexts, connection: Connection) -> None:
