@@ -86,11 +86,14 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
     old_of = dict(pairs_of(wanted, olds, fits))
     have_of = dict(pairs_of(wanted, live, fits))
     kept = list(live)
+    # A fragment that says one thing tells no order.
+    last = live[-1] if len(live) and len(wanted) == 1 else None
     for index, child in enumerate(wanted):
         if index in have_of:
-            merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
+            last = kept[have_of[index]]
+            merge(last, child, olds[old_of[index]] if index in old_of else None, fits)
         elif not says_nothing(child):
-            _add(live, deepcopy(child))
+            last = _add(live, deepcopy(child), last)
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
     # A fragment only adds.
@@ -104,14 +107,21 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
         drop_chain(live, wanted)
 
 
-def _add(parent, child) -> None:
-    """Put a new child among its siblings: in a domain where libvirt writes it, else at the end."""
-    later = ORDER[ORDER.index(child.tag) + 1 :] if parent.tag == "domain" and child.tag in ORDER else ()
-    follower = next((sibling for sibling in parent if sibling.tag in later), None)
-    if follower is None:
-        parent.append(child)
+def _add(parent, child, last):
+    """Put a new child into an element, and return it: in a domain where libvirt writes it, a device at the end.
+
+    Others come after `last`, the wanted child before it: the schema has some elements whose children have an order.
+    """
+    if parent.tag == "domain":
+        later = ORDER[ORDER.index(child.tag) + 1 :] if child.tag in ORDER else ()
+        last = next((node.getprevious() for node in parent if node.tag in later), parent[-1] if len(parent) else None)
+    elif parent.tag == "devices":
+        last = parent[-1] if len(parent) else None
+    if last is None:
+        parent.insert(0, child)
     else:
-        follower.addprevious(child)
+        last.addnext(child)
+    return child
 
 
 def _merge_values(live, wanted, applied) -> None:
