@@ -77,6 +77,8 @@ def test_changes(row):
         assert made.find(place) is not None, place
     for place in row.get("gone", []):
         assert made.find(place) is None, place
+    told = [node.tag for node in made if node.tag in row.get("order", [])]
+    assert told == row.get("order", told)
     assert lines(definition.redefine(wanted, found.xml, record(wanted), tuple(row.get("absent", []))).changes) == []
 
 

@@ -91,9 +91,8 @@ def connection(number):
     """Return a connection to a paused domain of that id, or to none; this run began the life 1."""
     domain = SimpleNamespace(ID=lambda: number) if number else None
     live = Live("web", "<new/>", "paused", False) if number else None
-    return SimpleNamespace(
-        live=lambda _name: live, find_domain=lambda _name: domain, started={"web": life.Started(0, 1, "qemu", None, None)}
-    )
+    started = {"web": life.Started(0, 1, "qemu", None, None)}
+    return SimpleNamespace(live=lambda _name: live, find_domain=lambda _name: domain, started=started)
 
 
 def test_a_module_without_a_connection(monkeypatch, capsys):

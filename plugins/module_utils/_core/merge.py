@@ -48,8 +48,15 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
 # The same of elements, each with the one above it: what holds an identity, or is one. libvirt would invent another.
 LASTING_ELEMENTS = {
     ([tag, *place.split("/")][-2], place.split("/")[-1]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
-} | {("domain", "uuid"), ("os", "type")}
+} | {("domain", "uuid"), ("os", "type"), ("video", "model")}
 HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
+# A domain's children as libvirt writes them (virDomainDefFormatInternalSetRootName). To libxml2, which reads its schema,
+# the order of all is free, but not where some that belong together, such as on_crash and on_reboot, stand apart.
+ORDER = (
+    "name uuid genid title description metadata maxMemory memory currentMemory blkiotune memtune memoryBacking vcpu vcpus "
+    "iothreads iothreadids defaultiothread cputune numatune resource sysinfo bootloader bootloader_args os idmap features "
+    "cpu clock on_poweroff on_reboot on_crash on_lockfailure pm perf devices seclabel keywrap launchSecurity"
+).split()
 # Lists that say one thing as a whole, as (element above, entry); who names some of it names all, and others add nothing.
 WHOLE_LISTS = {
     # A port lets pass what is tagged so, and nothing else.
@@ -83,7 +90,7 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
         if index in have_of:
             merge(kept[have_of[index]], child, olds[old_of[index]] if index in old_of else None, fits)
         elif not says_nothing(child):
-            live.append(deepcopy(child))
+            _add(live, deepcopy(child))
     dropped = [old for index, old in enumerate(olds) if index not in old_of.values()]
     others = [child for index, child in enumerate(kept) if index not in have_of.values()]
     # A fragment only adds.
@@ -95,6 +102,16 @@ def merge(live, wanted, applied, fits: tuple = ()) -> None:
         _take_away(live, others[index], dropped[old])
     if source != source_of(live):
         drop_chain(live, wanted)
+
+
+def _add(parent, child) -> None:
+    """Put a new child among its siblings: in a domain where libvirt writes it, else at the end."""
+    later = ORDER[ORDER.index(child.tag) + 1 :] if parent.tag == "domain" and child.tag in ORDER else ()
+    follower = next((sibling for sibling in parent if sibling.tag in later), None)
+    if follower is None:
+        parent.append(child)
+    else:
+        follower.addprevious(child)
 
 
 def _merge_values(live, wanted, applied) -> None:

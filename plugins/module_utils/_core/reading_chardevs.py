@@ -10,6 +10,8 @@ from copy import deepcopy
 
 # `backend` is that of <rng model='egd'>.
 CHARDEVS = ("serial", "parallel", "console", "channel", "smartcard", "redirdev", "backend")
+# What is a pty where no type is named: virDomainChrDefParseXML.
+TYPED = ("serial", "parallel", "console", "channel")
 # virDomainChrSourceDefParseXML: these have one source for each mode.
 TWO_WAYS = ("udp", "tcp", "unix")
 # qemuDomainChrDefPostParse in qemu/qemu_domain.c: other machines have another port in this one's place.
@@ -50,6 +52,8 @@ def _open(target) -> None:
 def read_chardev(device) -> None:
     """virDomainChrSourceDefParseXML, virDomainChrSourceDefFormat: sources that name nothing are left out."""
     kind, target = device.get("type", "pty"), device.find("target")
+    if device.tag in TYPED and device.getparent().tag == "devices":
+        device.set("type", kind)
     for protocol in device.findall("protocol") if kind != "tcp" else ():
         device.remove(protocol)
     for source in device.findall("source"):

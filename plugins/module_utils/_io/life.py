@@ -57,7 +57,8 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
     is_paused = _run(step, domain, paused=step.listen and not console and not step.resume)
     with doing(f"start domain {step.name}"):
         # Whatever fails from here on, this life is ours to end.
-        started = connection.started[step.name] = Started(moment, domain.ID(), step.virt_type, log, console or Tail(None))
+        started = Started(moment, domain.ID(), step.virt_type, log, console or Tail(None))
+        connection.started[step.name] = started
         if not console:
             started.console = Console(step.name, connection)
         if is_paused:
@@ -195,10 +196,10 @@ def _ask_agent(domain) -> None:
 def bounded_agent(domain):
     """Let an agent that hangs, or means ill, hold us up for some seconds only; for a question or two, no longer.
 
-    The setting is the domain's, and so other tools': what they send to the agent in this time may have these seconds too
-    (qemuDomainAgentSetResponseTimeout). libvirt does not tell what it was before; its default is put back, for ever: who
-    wants another value (virsh guest-agent-timeout) sets it again. A module that is killed in this time leaves these
-    seconds, until another question is put or the guest stops.
+    The setting is the domain's, and so other tools': what they send to the agent in this time may have these seconds
+    too (qemuDomainAgentSetResponseTimeout). libvirt does not tell what it was before; its default is put back, for
+    ever: who wants another value (virsh guest-agent-timeout) sets it again. A module that is killed in this time leaves
+    these seconds, until another question is put or the guest stops.
     """
     try:
         domain.agentSetResponseTimeout(AGENT_SECONDS)
@@ -217,7 +218,7 @@ def bounded_agent(domain):
 
 
 def is_ours(name: str, connection: Connection) -> bool:
-    """Return whether a domain lives the life that was begun, or gone on with, in this run: others may have restarted it."""
+    """Return whether a domain lives the life that was begun, or gone on with, in this run; others may restart it."""
     started, domain = connection.started.get(name), connection.find_domain(name)
     return bool(started and domain) and domain.ID() == started.id
 

@@ -65,7 +65,8 @@ def _detach(step: steps.DetachDevice, connection: Connection) -> None:
         while any(name_of(device)[:2] == name for device in xml.parse(domain.XMLDesc(), step.name).findall("devices/*")):
             if time.monotonic() - begun > DETACH_SECONDS:
                 raise ImageError(
-                    f"the guest does not give {step.device} back; it may be booting, or use it. The next run tries again"
+                    f"the guest does not give {step.device} back; it may be booting, or use it. The next run tries "
+                    "again"
                 )
             time.sleep(POLL_SECONDS)
 
