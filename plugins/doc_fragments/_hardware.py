@@ -185,7 +185,7 @@ options:
     suboptions:
       log:
         description:
-          - The absolute path of a file on the host, to which all that the console shows is written.
+          - The absolute path of a file on the host, to which all that the console shows is written. Its folder must exist.
         type: path
       append:
         description:

@@ -103,7 +103,7 @@ class Survey:
         found = self.connection.disks()
         for path, names in list(found.items()) if self.connection.is_local else ():
             for below in (path, *backing_files(path)):
-                for same in {below, os.path.realpath(below)}:
+                for same in dict.fromkeys((below, os.path.realpath(below))):
                     found[same] = tuple(dict.fromkeys((*found.get(same, ()), *names)))
         return found
 
