@@ -47,7 +47,7 @@ LASTING = {(tag if place == "." else place, key) for tag, (place, keys) in IDENT
 }
 # The same of elements, each with the one above it: what holds an identity, or is one. libvirt would invent another.
 LASTING_ELEMENTS = {
-    ([tag, *place.split("/")][-2], place.split("/")[-1]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
+    tuple(f"{tag}/{place}".split("/")[-2:]) for tag, (place, _keys) in IDENTITIES.items() if place != "."
 } | {("domain", "uuid"), ("os", "type"), ("video", "model")}
 HEX = re.compile("0[xX][0-9a-fA-F]{1,8}")
 # A domain's children as libvirt writes them (virDomainDefFormatInternalSetRootName). To libxml2, which reads its schema,
