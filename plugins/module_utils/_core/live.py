@@ -21,7 +21,7 @@ from .live_steps import AttachDevice, DetachDevice, SetMemory, SetTexts, SetVcpu
 from .merge import Change, differences, line_of, merge, pairs_of, steps_of
 from .reading import as_read
 from .record import read_record
-from .sameness import kib
+from .sameness import kib, vcpu_counts
 
 # Devices that libvirt does not add by itself when a domain starts.
 REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem", "hostdev", "watchdog", "tpm", "rng")
@@ -136,16 +136,19 @@ def _compare_vcpus(sides: _Sides, desired) -> Running:
     had, wanted = (tree.find("vcpu") for tree in (sides.active, sides.defined))
     if desired.find("vcpu") is None or had is None or wanted is None:
         return Running()
-    before, after = (node.get("current") or xml.text(node) for node in (had, wanted))
-    if xml.text(had) != xml.text(wanted):
-        return Running(pending=(Change("vcpu", xml.text(had), xml.text(wanted)),))
+    counts = [vcpu_counts(node) for node in (had, wanted)]
+    if None in counts:
+        return Running()
+    (before, most), (after, largest) = counts
+    if most != largest:
+        return Running(pending=(Change("vcpu", str(most), str(largest)),))
     if before == after:
         return Running()
-    change = (Change("vcpu/@current", before, after),)
+    change = (Change("vcpu/@current", str(before), str(after)),)
     # To take one out, the guest must give it back, and many do not.
-    if int(after) < int(before):
+    if after < before:
         return Running(pending=change)
-    return Running((SetVcpus(sides.name, int(after)),), change)
+    return Running((SetVcpus(sides.name, after),), change)
 
 
 def _compare_memory(sides: _Sides, changes: tuple[Change, ...]) -> Running:

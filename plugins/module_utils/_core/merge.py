@@ -267,8 +267,19 @@ def _identity(node) -> tuple:
     if node.tag == "channel" and node.get("name") is not None:
         # Of SPICE.
         place, keys = ".", ("name",)
+    if node.tag == "hostdev":
+        return _hostdev_identity(node)
     holder = node if place == "." else node.find(place)
     return tuple("" if holder is None else _plain(holder.get(key) or "") for key in keys)
+
+
+def _hostdev_identity(node) -> tuple:
+    """Return type and address; of a USB device that is named by vendor and product, those: its address comes at the start."""
+    ids = [part.get("id", "") for part in (node.find("source/vendor"), node.find("source/product")) if part is not None]
+    address = node.find("source/address")
+    keys = IDENTITIES["hostdev"][1]
+    parts = ids or ["" if address is None else address.get(key, "") for key in keys]
+    return tuple(map(_plain, (node.get("type", ""), *parts)))
 
 
 def _plain(value: str) -> str:

@@ -206,7 +206,8 @@ class Connection:
         try:
             return self.link.storagePoolLookupByName(pool_name).storageVolLookupByName(name).path()
         except libvirt.libvirtError as error:
-            if error.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
+            # The last is what an inactive pool says.
+            if not has_code(error, ("VIR_ERR_NO_STORAGE_VOL", "VIR_ERR_NO_STORAGE_POOL", "VIR_ERR_OPERATION_INVALID")):
                 raise ImageError(f"cannot look up volume {name} of pool {pool_name}: {error.get_error_message()}") from None
             return None
 
