@@ -14,7 +14,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.live_steps import
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import apply as applying
 from ansible_collections.virt.image.plugins.module_utils._io import belongings, life
-from ansible_collections.virt.image.plugins.module_utils._io import live as changing
+from ansible_collections.virt.image.plugins.module_utils._io import running as changing
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.tests.unit.lives import FAILED, INVALID, LIBVIRT, UNSUPPORTED, Clock, Domain, connection
 from ansible_collections.virt.image.tests.unit.stand_in import failing

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core import live, xml
+from ansible_collections.virt.image.plugins.module_utils._core import running, xml
 
 NIC = "<interface type='{type}'><mac address='52:54:00:00:00:0{n}'/><source network='n'{more}/></interface>"
 ONE, TWO = (NIC.format(type="network", n=n, more="") for n in (1, 2))
@@ -23,7 +23,7 @@ def domain(devices="", memory="65536", rest="", firmware="", loader=""):
 
 def pending(wanted, active, absent=()):
     """Return where what runs is other than what is wanted and defined."""
-    return live.compare_running("a", xml.parse(wanted, "wanted"), wanted, active, absent).differences
+    return running.compare_running("a", xml.parse(wanted, "wanted"), wanted, active, absent).differences
 
 
 # What is wanted (and defined), what runs, and whether they differ.

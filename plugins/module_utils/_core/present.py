@@ -12,11 +12,11 @@ from . import claims, definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
 from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
-from .live import Running, compare_running
 from .living import plan_start, plan_waits
 from .merge import Change
 from .plan import Live, Plan
 from .record import Record, read_record
+from .running import Running, compare_running
 from .steps import DefineDomain, SetAutostart, StopDomain
 
 

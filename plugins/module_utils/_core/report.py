@@ -12,9 +12,9 @@ from . import claims, xml
 from .chain import DomainDisk, read_disks
 from .drift import find_drift
 from .errors import ImageError
-from .live import compare_running
 from .merge import Change
 from .record import Record, RecordedDisk, read_record
+from .running import compare_running
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
 from .life import set_autostart, start, stop, undefine
-from .live import CHANGE
 from .pump import FileWriter, pour
 from .requirements import libvirt
+from .running import CHANGE
 from .source import opened
 from .streams import UploadWriter
 from .url import Access

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core import definition, live, xml
+from ansible_collections.virt.image.plugins.module_utils._core import definition, running, xml
 from ansible_collections.virt.image.plugins.module_utils._core.merge import Change
 from ansible_collections.virt.image.plugins.module_utils._core.record import Record, set_record
-from ansible_collections.virt.image.plugins.module_utils._io import live as changing
+from ansible_collections.virt.image.plugins.module_utils._io import running as changing
 from ansible_collections.virt.image.tests.unit.support import table, text
 from ansible_collections.virt.image.tests.unit.test_definition import edited
 
@@ -36,12 +36,12 @@ def applied_as(tree):
     return xml.to_text(whole)
 
 
-@pytest.mark.parametrize("row", table("live.yml"))
+@pytest.mark.parametrize("row", table("running.yml"))
 def test_running(row):
     was, active = edited(RENDERED, row.get("was", [])), edited(ACTIVE, row.get("user", []))
     wanted = edited(was if row.get("from") == "was" else RENDERED, row.get("wanted", []))
     changes = tuple(Change(path, "a", "b") for path in row.get("changes", []))
-    found = live.compare_running(
+    found = running.compare_running(
         "hot", wanted, xml.to_text(wanted), xml.to_text(active), (), changes, applied_as(was), frozenset(["/seed.iso"])
     )
     assert [str(step) for step in found.steps] == row.get("steps", [])
@@ -52,13 +52,13 @@ def test_running(row):
 def test_a_device_comes_without_its_place_in_the_configuration():
     disk = '<disk type="file"><target dev="vdb" bus="virtio"/><address type="pci"/><alias name="ua-x"/></disk>'
     wanted = edited(RENDERED, [f"+ devices {disk}"])
-    (step,) = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(ACTIVE)).steps
+    (step,) = running.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(ACTIVE)).steps
     assert step.xml == '<disk type="file"><target dev="vdb" bus="virtio"/></disk>'
 
 
 def test_a_disk_goes_as_it_runs_and_by_its_name():
     wanted = edited(RENDERED, ["- devices/disk[1]"])
-    (step,) = live.compare_running(
+    (step,) = running.compare_running(
         "hot", wanted, xml.to_text(wanted), xml.to_text(ACTIVE), before_xml=applied_as(RENDERED)
     ).steps
     assert step.target == "vda" and "virtio-disk0" in step.xml
@@ -67,7 +67,7 @@ def test_a_disk_goes_as_it_runs_and_by_its_name():
 def test_a_balloon_that_was_to_be_set_at_the_next_start():
     active, wanted = edited(ACTIVE, []), edited(RENDERED, ["currentMemory = 393216"])
     set_record(active, Record("web", None, None, 1, (), definition.applied_text(RENDERED)))
-    found = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active))
+    found = running.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active))
     assert [(change.path, change.before, change.after) for change in found.pending] == [("currentMemory", "524288", "393216")]
 
 
@@ -75,7 +75,7 @@ def test_what_went_before_and_still_runs():
     """A run that was killed, or waited for the next start: the running domain knows what it was started with."""
     active, wanted = edited(ACTIVE, []), edited(RENDERED, ["- devices/disk[1]"])
     set_record(active, Record("web", None, None, 1, (), definition.applied_text(RENDERED)))
-    found = live.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active), before_xml=applied_as(wanted))
+    found = running.compare_running("hot", wanted, xml.to_text(wanted), xml.to_text(active), before_xml=applied_as(wanted))
     assert [str(step) for step in found.steps] == ["detach disk[vda] from running domain hot"]
 
 
