@@ -19,6 +19,7 @@ STARTED = [
     *(f"- devices/{tag}/{part}" for tag in ("disk[1]", "disk[2]", "interface") for part in ("alias", "address")),
     "- devices/disk[1]/source @index",
     "- devices/disk[2]/source @index",
+    "- devices/disk[2]/backingStore",
     "- devices/interface/source @portid",
     "- devices/interface/source @bridge",
     "- devices/interface/target",

@@ -179,7 +179,9 @@ def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
             else:
                 running += Running(pending=change)
             continue
-        changes = tuple(differences(had[old_of[index]], device, path))
+        # What is below a disk follows from what it is.
+        found = differences(had[old_of[index]], device, path)
+        changes = tuple(change for change in found if "/backingStore" not in change.path)
         if changes and ours is not None and _can_update(ours, changes, path, fixed):
             running += Running((UpdateDevice(sides.name, step, _portable(ours)),), changes)
         else:
