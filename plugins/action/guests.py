@@ -105,6 +105,8 @@ class ActionModule(ActionBase):
             self._make_tmp_path()
         for number, (image, name) in enumerate(dict.fromkeys((one["image"], one["file"]) for one in missing)):
             having = [told for told in deliveries if told["image"] == image and name in told["files"]]
+            if not having:
+                raise ImageError("is not at hand on the control node, and the host needs it", name)
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
             local = os.path.join(os.path.dirname(having[0]["path"]), name)
             brought = self._transfer_file(local, target)

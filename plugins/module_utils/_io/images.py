@@ -22,7 +22,10 @@ from .volumes import Volumes
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file of an image that a guest needs in a pool; `there`: the guest's own volume has its content already."""
+    """A file of an image that a guest needs in a pool; `there`: the guest's own volume has its content already.
+
+    `whole`: a volume is to be filled from the file itself, also where the pool has a base of it.
+    """
 
     name: str
     format: str
@@ -30,6 +33,7 @@ class Wanted:
     pool: Pool
     recorded: Optional[RecordedDisk] = None
     there: bool = False
+    whole: bool = False
 
 
 class Images:
@@ -75,12 +79,12 @@ class Images:
         if warning:
             self.warnings[warning] = None
         known = checksums.get("sha256")
-        if self._volumes.has_base(wanted.pool, known, wanted.format):
+        if not wanted.whole and self._volumes.has_base(wanted.pool, known, wanted.format):
             return self._from_base(guest, wanted, known)
         file = self._file(guest, wanted)
         if file is None:
             known = known or (wanted.recorded.digest if wanted.recorded else None)
-            there = self._volumes.has_base(wanted.pool, known, wanted.format)
+            there = not wanted.whole and self._volumes.has_base(wanted.pool, known, wanted.format)
             return self._from_base(guest, wanted, known) if there else None
         told = tuple(sorted(checksums.items()))
         digest = known or self._recorded(file, wanted, told)

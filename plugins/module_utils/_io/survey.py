@@ -158,7 +158,10 @@ class Survey:
         wanted = disk.use == "system" or disk.format == "iso" or not found.header
         if disk.file and wanted:
             there = bool(found.header) and pool.kind in STREAMED
-            wish = Wanted(disk.file, disk.format, disk.checksums, pool, recorded, there)
+            linked = disk.format == "iso" or disk.use == "system" and guest.clone == "linked"
+            # There is no copying of a base in a pool that is reached through streams (see plan_storage).
+            whole = pool.kind in STREAMED and not there and not linked
+            wish = Wanted(disk.file, disk.format, disk.checksums, pool, recorded, there, whole)
             self._source(disk.id, guest, wish, world)
 
     def _source(self, key: str, guest: Guest, wanted: Wanted, world: World) -> Optional[Source]:
