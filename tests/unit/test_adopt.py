@@ -146,6 +146,15 @@ def test_a_domain_of_the_module_domain_is_one_of_others():
     assert step.before == live.xml
 
 
+def test_two_disks_of_a_server():
+    disks = [
+        f'+ devices <disk type="network"><driver name="qemu" type="raw"/><source protocol="nbd"><host name="{host}" port="1"/>'
+        f'</source><target dev="{target}" bus="virtio"/></disk>'
+        for host, target in (("a", "vdx"), ("b", "vdy"))
+    ]
+    assert plan_guest(seen(theirs(*disks), adopt=True, memory="1 GiB", extra_disks=[{"source": "/srv/x.raw"}])).steps
+
+
 def test_it_keeps_its_interfaces():
     live = theirs("devices/interface/source @network = dmz", '+ devices <interface type="user"><mac address="52:54:00:00:00:99"/></interface>')
     plan = plan_guest(seen(live, adopt=True))

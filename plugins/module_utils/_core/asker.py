@@ -10,6 +10,7 @@ from typing import Optional
 
 from .errors import ImageError, Problem, Problems
 from .names import name_mistake, text_mistake
+from .sameness import members, spread
 from .units import KIB, parse_size
 
 # libvirt's own pattern (basictypes.rng).
@@ -76,11 +77,11 @@ class Asker:
         if not isinstance(value, str) or not CPUSET.fullmatch(value):
             self.wrong(f"{what}: {value!r:.80} is no set of CPUs; one is 0-3,^2,8")
             return None
-        cpus = _cpus(value)
-        if not cpus:
+        cpus = members(value)
+        if not cpus or max(cpus) > LAST_CPU:
             self.wrong(f"{what}: {value!r:.80} is an empty set of CPUs, or one beyond {LAST_CPU}")
             return None
-        return cpus
+        return spread(cpus)
 
     def pins(self, key: str) -> dict[int, str]:
         """Return a dictionary from numbers to sets of the host's CPUs."""
@@ -218,17 +219,3 @@ class Asker:
             self.wrong(f"{key} must be a dictionary of texts, is {value!r:.80}")
             return []
         return [(str(name), str(text)) for name, text in value.items()]
-
-
-def _cpus(text: str) -> str:
-    """Return a set of CPUs as libvirt writes it, in ranges and in order; empty for one that it would not take."""
-    chosen: set[int] = set()
-    for part in text.split(","):
-        ends = [int(end) for end in part.lstrip("^").split("-")]
-        if ends[-1] > LAST_CPU or ends[0] > ends[-1]:
-            return ""
-        cpus = set(range(ends[0], ends[-1] + 1))
-        chosen = chosen - cpus if part.startswith("^") else chosen | cpus
-    firsts = [cpu for cpu in sorted(chosen) if cpu - 1 not in chosen]
-    lasts = [cpu for cpu in sorted(chosen) if cpu + 1 not in chosen]
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in zip(firsts, lasts))

@@ -112,7 +112,8 @@ def refuse_lost_disks(live, merged, record: Optional[Record]) -> None:
         if source not in [source_of(other) for other in merged.findall("devices/disk")]:
             raise _replaced(disk, merged)
     kept = [source_of(disk) for disk in merged.findall("devices/disk") if disk.find("readonly") is None]
-    twice = [source for source in kept if source and kept.count(source) > 1]
+    # Of a server the source alone does not tell which disk it is.
+    twice = [source for source in kept if source and source[0][0] != "protocol" and kept.count(source) > 1]
     if twice:
         raise ImageError(f"{twice[0][-1][1]} would be two disks of the domain; both would be written")
 

@@ -240,7 +240,7 @@ def members(text: str) -> Optional[frozenset[int]]:
         if not match:
             return None
         first, last = int(match[2]), int(match[3] or match[2])
-        if last >= MOST:
+        if last >= MOST or last < first:
             return None
         numbers = range(first, last + 1)
         found = found.difference(numbers) if match[1] else found.union(numbers)

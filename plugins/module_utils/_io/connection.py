@@ -265,9 +265,7 @@ class Connection:
             xml.element("allocation", {"unit": "bytes"}, 0) if format == "raw" and sparse else None,
             xml.element("target", None, xml.element("format", {"type": format})),
             backing
-            and xml.element(
-                "backingStore", None, xml.leaf("path", backing[0]), xml.element("format", {"type": backing[1]})
-            ),
+            and xml.element("backingStore", None, xml.leaf("path", backing[0]), xml.element("format", {"type": backing[1]})),
         )
         pool = self.pool(pool_name)
         with doing(f"create volume {name} in pool {pool_name}"):
@@ -389,3 +387,13 @@ def state_of(domain) -> str:
     """Return libvirt's name of a domain's state."""
     number = domain.state()[0]
     return next((name for constant, name in STATES.items() if getattr(libvirt, constant) == number), "nostate")
+
+
+def now_state(domain) -> str:
+    """Return a domain's state; one that was not persistent is gone when it stops."""
+    try:
+        return state_of(domain)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return "gone"
+        raise

@@ -14,7 +14,7 @@ from .._core import steps, xml
 from .._core.errors import ImageError
 from .._core.lifecycle import Belongings
 from .._core.trouble import blame_kvm
-from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, state_of
+from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, now_state, state_of
 from .console import Console, Tail, console_log, qemu_log
 from .requirements import libvirt
 
@@ -221,16 +221,6 @@ def is_ours(name: str, connection: Connection) -> bool:
     """Return whether a domain lives the life that was begun, or gone on with, in this run; others may restart it."""
     started, domain = connection.started.get(name), connection.find_domain(name)
     return bool(started and domain) and domain.ID() == started.id
-
-
-def now_state(domain) -> str:
-    """Return a domain's state; one that was not persistent is gone when it stops."""
-    try:
-        return state_of(domain)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return "gone"
-        raise
 
 
 def undefine(step: steps.UndefineDomain, connection: Connection) -> None:

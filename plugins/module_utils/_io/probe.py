@@ -27,7 +27,7 @@ from typing import Optional
 
 from .._core.host import Host, Kvm
 from .._core.trial import Trial, find_obstacle, render_trial, telling_line
-from .connection import Connection, state_of
+from .connection import Connection, now_state
 from .requirements import libvirt
 
 DEVICE = "/dev/kvm"
@@ -195,7 +195,7 @@ def _try(link, attempt: Attempt) -> str:
     begun, guest = time.monotonic(), f"a guest of type {attempt.trial.virt_type}"
     while time.monotonic() < attempt.begun + TRIAL_SECONDS:
         # Without an event loop, each question to the domain also takes in what has come for the stream.
-        state = _state(domain)
+        state = now_state(domain)
         if _hears(stream):
             return RUNS
         if state != "running":
@@ -216,15 +216,6 @@ def _hears(stream) -> bool:
         # The console ended with the domain, whose state tells more.
         return False
     return isinstance(heard, bytes) and bool(heard)
-
-
-def _state(domain) -> str:
-    try:
-        return state_of(domain)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return "gone"
-        raise
 
 
 def _end(link, name: str) -> None:

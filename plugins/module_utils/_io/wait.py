@@ -15,9 +15,9 @@ from .._core.errors import ImageError
 from .._core.lifecycle import UP
 from .._core.steps import WaitForGuest
 from .._core.trouble import Trouble, explain, trouble_of
-from .connection import Connection, doing
+from .connection import Connection, doing, now_state
 from .console import is_said
-from .life import Started, bounded_agent, has_agent, now_state
+from .life import Started, bounded_agent, has_agent
 from .requirements import libvirt
 
 POLL_SECONDS = 0.25
