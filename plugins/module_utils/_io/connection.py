@@ -83,7 +83,7 @@ class Connection:
         return self
 
     def __exit__(self, *_exception) -> None:
-        self.locks.release()
+        self.locks.close()
         self.watch.close()
         self.link.close()
 
