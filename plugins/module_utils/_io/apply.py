@@ -23,6 +23,7 @@ from .pump import FileWriter, pour
 from .requirements import libvirt
 from .running import CHANGE
 from .source import opened
+from .states import STATE
 from .streams import UploadWriter
 from .url import Access
 from .volumes import file_header, mark_origin
@@ -206,4 +207,5 @@ PERFORM = {
     steps.StopDomain: stop,
     steps.UndefineDomain: undefine,
     **CHANGE,
+    **STATE,
 }
