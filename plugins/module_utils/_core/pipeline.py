@@ -19,7 +19,7 @@ from .moves import DropState
 from .offer import offered_to
 from .plan import Live, Plan, Sighting
 from .present import plan_present, want
-from .record import Record, drop_record, read_record
+from .record import CONFIRMED, Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
 from .steps import StopDomain, UndefineDomain
@@ -176,6 +176,8 @@ def record_of(sighting: Sighting, storage: StoragePlan, desired, before: Optiona
         disks=disks + left + seeds,
         applied=definition.applied_text(desired),
         domain=desired.findtext("uuid"),
+        # Of a switch that was begun, and not made.
+        was=before.was if before and before.state != CONFIRMED else None,
     )
 
 
