@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._io import qemu_img
-from ansible_collections.virt.image.plugins.module_utils._io.qemu_img import GIB, Limits, convert, create, flatten, grow
+from ansible_collections.virt.image.plugins.module_utils._io.qemu_img import GIB, Limits, commit, convert, create, flatten, grow
 from ansible_collections.virt.image.tests.unit import disks
 from ansible_collections.virt.image.tests.unit.support import message
 
@@ -363,3 +363,34 @@ def test_missing(monkeypatch, tmp_path):
 def test_a_null_character(real):
     assert message(create, "a\0", "raw", 1) == "cannot create a\\x00: a name holds a null character"
     assert message(grow, "a\0", "raw", 1) == "a\\x00: cannot read: embedded null byte"
+
+
+@pytest.mark.parametrize("format", ["raw", "qcow2"])
+def test_an_overlay_is_written_into_the_file_right_below(real, format):
+    """With what is in the overlay, also where it is larger; the file below that, and the overlay, stay as they are."""
+    convert("disk.raw", "raw", "bottom.qcow2", "qcow2")
+    below = f"below.{format}"
+    if format == "raw":
+        convert("disk.raw", "raw", below, format)
+    else:
+        create(below, format, os.stat("disk.raw").st_size, ("bottom.qcow2", "qcow2"))
+    create("top.qcow2", "qcow2", 2 * os.stat("disk.raw").st_size, (below, format))
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q -P 7 64k 128k", "top.qcow2"], check=True)
+    wanted, bottom, top = content("top.qcow2", "qcow2"), (real / "bottom.qcow2").read_bytes(), (real / "top.qcow2").read_bytes()
+    for _again in range(2):
+        commit("top.qcow2", below, format)
+        assert content(below, format) == wanted
+        assert (real / "bottom.qcow2").read_bytes() == bottom
+        assert (real / "top.qcow2").read_bytes() == top
+
+
+def test_an_overlay_on_another_file_is_not_written(real):
+    create("top.qcow2", "qcow2", MIB, ("disk.raw", "raw"))
+    (real / "other.raw").write_bytes(CONTENT)
+    assert message(commit, "top.qcow2", "other.raw", "raw").startswith("top.qcow2: builds on ")
+    assert "other.raw (raw) was expected" in message(commit, "top.qcow2", "other.raw", "raw")
+    assert "(raw), and disk.raw (qcow2) was expected" in message(commit, "top.qcow2", "disk.raw", "qcow2")
+    create("alone.qcow2", "qcow2", MIB)
+    assert "builds on 'no other file' (None)" in message(commit, "alone.qcow2", "disk.raw", "raw")
+    assert "is raw; qcow2 was expected" in message(commit, "disk.raw", "other.raw", "raw")
+    assert (real / "other.raw").read_bytes() == CONTENT

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 
-from .._core import steps
+from .._core import moves, steps
 from .._core.errors import ImageError
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
@@ -19,6 +19,7 @@ from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
 from .life import set_autostart, start, stop, undefine
+from .merge_disk import merge_disk
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .running import CHANGE
@@ -208,4 +209,5 @@ PERFORM = {
     steps.UndefineDomain: undefine,
     **CHANGE,
     **STATE,
+    moves.MergeDisk: merge_disk,
 }
