@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
@@ -33,6 +34,15 @@ def _real(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "disk.raw").write_bytes(CONTENT)
     return tmp_path
+
+
+@pytest.fixture(name="near")
+def _near(real, monkeypatch):
+    """The same in a folder with a short path: what a message says of a path is cut."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.move("disk.raw", folder)
+        monkeypatch.chdir(folder)
+        yield
 
 
 @pytest.fixture(name="stand_in")
@@ -174,7 +184,7 @@ def test_flatten(real):
         (["top", "none"], "none: cannot read: No such file or directory"),
     ],
 )
-def test_flatten_takes_a_whole_chain(real, layers, words):
+def test_flatten_takes_a_whole_chain(near, layers, words):
     chain()
     formats = {"base.raw": "raw"}
     assert words in message(flatten, [(name, formats.get(name, "qcow2")) for name in layers], "flat")
