@@ -19,7 +19,7 @@ from .lifecycle import RUNNING, UP
 from .living import plan_start, plan_waits
 from .merge import Change
 from .moves import KeepState
-from .pipeline import keep_machine, plan_volumes, record_of, render
+from .pipeline import check_networks, keep_machine, plan_volumes, record_of, render
 from .plan import Plan, Sighting
 from .present import want
 from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk
@@ -166,6 +166,7 @@ def _overlays(sighting: Sighting, record: Record, storage: StoragePlan) -> tuple
 def _definition(sighting: Sighting, record: Record, storage: StoragePlan, aim: Aim) -> definition.Definition:
     """Return the definition of the next generation, with its record; raise ImageError for what cannot be."""
     live, runs = sighting.live, history.is_to_run(sighting.live.state, record)
+    check_networks(sighting, runs)
     desired, absent = render(sighting, keep_machine(sighting), storage)
     _refuse_disks(sighting, storage, desired)
     over = {one.over: one for one in _overlays(sighting, record, storage)}

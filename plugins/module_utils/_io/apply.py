@@ -193,6 +193,12 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
         connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
 
 
+def _merge_disk(step: moves.MergeDisk, connection: Connection) -> None:
+    merge_disk(step, connection)
+    # libvirt has brought the definition along.
+    connection.defined[step.name] = connection.configuration(step.name)
+
+
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
 OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
@@ -209,5 +215,5 @@ PERFORM = {
     steps.UndefineDomain: undefine,
     **CHANGE,
     **STATE,
-    moves.MergeDisk: merge_disk,
+    moves.MergeDisk: _merge_disk,
 }

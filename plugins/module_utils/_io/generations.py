@@ -146,7 +146,7 @@ class GenerationSurvey(Survey):
         try:
             refuse_busy(live, self.connection)
         except ImageError as error:
-            return (str(error),)
+            return (str(error).replace(f"guest {live.name} ", "", 1),)
         return ()
 
     def _resets(self, image: Image, verdict: Verdict, guest: Guest, record: Record, aim: Aim) -> frozenset:
