@@ -18,7 +18,10 @@ ASLEEP = {
     "pmsuspended": "sleeps (pmsuspended); wake it (virsh dompmwakeup {name}), or power it off (virsh destroy {name})",
     "crashed": "has crashed; power it off (virsh destroy {name})",
 }
-SAVED = "has a saved state (virsh managedsave), which is of the disks as they are; start it, or remove that (virsh managedsave-remove {name})"
+SAVED = (
+    "has a saved state (virsh managedsave), which is of the disks as they are; start it, or remove that (virsh "
+    "managedsave-remove {name})"
+)
 SNAPSHOTS = (
     "has snapshots or checkpoints, which are of the disks as they are; remove them (virsh snapshot-list {name}, virsh "
     "checkpoint-list {name})"
@@ -69,7 +72,8 @@ def _jobs(live: Live, connection: Connection) -> list[tuple[str, str]]:
             job = domain.blockJobInfo(disk.target)
         except libvirt.libvirtError as error:
             if not has_code(error, WITHOUT_JOBS):
-                raise ImageError(f"cannot read the block job of disk {disk.target} of domain {live.name}: {error}") from None
+                what = f"cannot read the block job of disk {disk.target} of domain {live.name}"
+                raise ImageError(f"{what}: {error.get_error_message()}") from None
             continue
         if job:
             found.append((disk.target, kinds.get(job["type"], "of another kind")))
