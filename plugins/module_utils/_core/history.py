@@ -12,6 +12,7 @@ from . import xml
 from .definition import applied_of
 from .errors import ImageError
 from .image import Image
+from .lifecycle import RUNNING
 from .record import (
     BAD,
     CONFIRMED,
@@ -56,8 +57,9 @@ class Edition:
 def say(one) -> str:
     """Return a generation's name in messages; of the active one, by the record."""
     number = one.generation if isinstance(one, Record) else one.number
-    version = " ".join(part for part in (one.version, one.release) if part)
-    return f"generation {number}" + (f" (version {version})" if version else "")
+    parts = [one.version and f"version {one.version}", one.release and f"release {one.release}"]
+    named = ", ".join(part for part in parts if part)
+    return f"generation {number}" + (f" ({named})" if named else "")
 
 
 def next_record(record: Record, resets: frozenset) -> Record:
@@ -113,6 +115,11 @@ def confirm(record: Record) -> Record:
 def begin_merging(record: Record) -> Record:
     """Return the record of a generation from which there is no way back while its user disks are merged."""
     return replace(_free(record), state=MERGING)
+
+
+def is_to_run(state: str, record: Record) -> bool:
+    """Return whether a guest runs, or ran before a switch that did not come to its end."""
+    return state in RUNNING or record.was in RUNNING
 
 
 def overlays(record: Record) -> tuple[RecordedDisk, ...]:

@@ -17,15 +17,14 @@ from .._core.errors import ImageError, Problems
 from .._core.generation import plan_generation
 from .._core.guest import Guest, parse_guest
 from .._core.header import Header
-from .._core.history import next_record
+from .._core.history import is_to_run, next_record
 from .._core.image import Disk, Image
-from .._core.lifecycle import RUNNING
 from .._core.match import Verdict, choose
 from .._core.names import name_mistake, volume_stem
 from .._core.plan import Live, Sighting
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.volume import Found, Pool, World, own_format, pool_of
-from .busy import busy_with
+from .busy import refuse_busy
 from .connection import Connection
 from .deploy import missing_of, unknown_of, warnings_of
 from .extras import find_extras, refuse_missing
@@ -137,10 +136,18 @@ class GenerationSurvey(Survey):
             taken=self.taken(),
             extra_paths=find_extras(name, guest, self.volumes, world),
             aimed=aimed,
-            busy=busy_with(live, self.connection),
+            busy=self._busy(live),
             overlays=overlays,
         )
         return self.with_offer(seen)
+
+    def _busy(self, live: Live) -> tuple[str, ...]:
+        """Return why a guest cannot be switched now: of no interest to one that has the asked version."""
+        try:
+            refuse_busy(live, self.connection)
+        except ImageError as error:
+            return (str(error).replace(f"guest {live.name} ", "", 1),)
+        return ()
 
     def _resets(self, image: Image, verdict: Verdict, guest: Guest, record: Record, aim: Aim) -> frozenset:
         """Return the scratch disks that the next generation gets anew: all, if that is said, else those of another size."""
@@ -161,7 +168,7 @@ class GenerationSurvey(Survey):
 
     def _overlays(self, live: Live, record: Record, aimed: Record, world: World) -> dict[str, str]:
         """Return the name of the volume that is to lie over each user disk, for a guest that runs."""
-        if live.state not in RUNNING:
+        if not is_to_run(live.state, record):
             return {}
         names = {}
         for disk in aimed.disks:
