@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fleet of hosts on one machine: libvirtd daemons of one ordinary user, each with folders, a socket and a pool of its own.
 
-    PYTHON fleet.py make NUMBER COLLECTION GENERATOR
+    PYTHON fleet.py make NUMBER
+    PYTHON fleet.py play ARGUMENT...     ansible-playbook, as the fleet's user
+    PYTHON fleet.py look                 what each guest wrote to its user disk: how often it booted, the last version
+    PYTHON fleet.py stop HOST            its daemon
     PYTHON fleet.py remove
 
 PYTHON is one with ansible-core. What it needs is copied, as is the collection: the user may not be able to read the
-originals. GENERATOR is the folder of sector.py, which makes the guests.
+originals.
 """
 
 from __future__ import annotations
@@ -29,6 +32,11 @@ NAME = "virt-image-fleet"
 BASE = Path("/var/lib") / NAME
 # The path of a socket has 107 letters at most.
 RUN = Path("/run") / NAME
+HERE = Path(__file__).resolve().parent
+# ansible-test runs a copy of the targets alone, below a copy of the collection.
+COLLECTION = next(folder for folder in HERE.parents if (folder / "galaxy.yml").exists())
+# Where sector.py is, which makes the guests.
+GENERATOR = "tests/integration/targets/rollout_kills/files"
 SECONDS = 60
 MIB = 1024 * 1024
 DESCRIPTOR = """<image><name version="{version}">fleet</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest>
@@ -44,7 +52,7 @@ TOOLS = ("qemu-system-x86_64", "qemu-img")
 QEMU = 'stdio_handler = "file"\n'
 
 
-def make(number: int, collection: str, generator: str) -> None:
+def make(number: int) -> None:
     """Make the user, and as many hosts."""
     remove()
     kvm = ["--groups", "kvm"] if any(group.gr_name == "kvm" for group in grp.getgrall()) else []
@@ -57,8 +65,10 @@ def make(number: int, collection: str, generator: str) -> None:
         (BASE / "bin" / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
     copy_python(BASE / "python")
     target = BASE / "collections/ansible_collections/virt/image"
-    shutil.copytree(collection, target, ignore=shutil.ignore_patterns(".*", "tests", "output"))
-    make_images(BASE / "images", generator)
+    shutil.copytree(COLLECTION, target, ignore=shutil.ignore_patterns(".*", "tests", "output"))
+    make_images(BASE / "home/images", COLLECTION / GENERATOR)
+    for file in HERE.glob("*.yml"):
+        shutil.copy(file, BASE / "home")
     hosts = [f"host{index:02}" for index in range(1, number + 1)]
     (BASE / "home/inventory.json").write_text(json.dumps(inventory(hosts)))
     for host in hosts:
@@ -93,9 +103,9 @@ def copy_python(target: Path) -> None:
                 shutil.copyfile(file.locate(), target / file)
 
 
-def make_images(folder: Path, generator: str) -> None:
+def make_images(folder: Path, generator: Path) -> None:
     """Make the versions of the image; 9 never says that it is ready."""
-    sys.path.insert(0, generator)
+    sys.path.insert(0, str(generator))
     from sector import DIGITS, SECTOR, boot_sector
 
     zeros = b"0" * DIGITS
@@ -166,6 +176,37 @@ def call(*command, **options) -> None:
     subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, **options)
 
 
+def play(*arguments) -> None:
+    """Become ansible-playbook, as the fleet's user and without the environment of the test."""
+    told = {
+        "HOME": BASE / "home",
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/bin:/usr/sbin:/bin:/sbin",
+        "PYTHONPATH": BASE / "python",
+        "ANSIBLE_COLLECTIONS_PATH": BASE / "collections",
+        "ANSIBLE_FORKS": 4,
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_PIPELINING": "true",
+    }
+    os.chdir(BASE / "home")
+    lead = ["setpriv", "--reuid", NAME, "--regid", NAME, "--init-groups", "--", "/usr/bin/env", "-i"]
+    settings = [f"{key}={value}" for key, value in told.items()]
+    # The Python of the distribution, of the same version as the one whose packages were copied.
+    command = [f"/usr/bin/python3.{sys.version_info[1]}", "-m", "ansible", "playbook", "-i", "inventory.json", *arguments]
+    os.execvp(lead[0], [*lead, *settings, *command])
+
+
+def look() -> None:
+    """Print, for each host, what its guest wrote to the user disk."""
+    disks = sorted(RUN.glob("*/pool/app-data.raw"))
+    print(json.dumps({disk.parts[-3]: disk.read_bytes()[:5].decode() for disk in disks}))
+
+
+def stop(host: str) -> None:
+    """Stop the daemon of a host; its guest runs on."""
+    os.kill(int((RUN / host / "libvirt/libvirtd.pid").read_text()), signal.SIGTERM)
+
+
 def remove() -> None:
     """Take all of it away: the user's processes first, who has no other purpose."""
     try:
@@ -209,7 +250,8 @@ def processes_of(uid: int) -> list:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "make":
-        make(int(sys.argv[2]), *sys.argv[3:])
+    verb, *words = sys.argv[1:]
+    if verb == "make":
+        make(int(*words))
     else:
-        remove()
+        {"play": play, "look": look, "stop": stop, "remove": remove}[verb](*words)
