@@ -223,37 +223,30 @@ class Busy(Guest):
         return self.snapshots
 
 
-def refused(guest, state="running", saved=False, merging=()):
+def found(guest, state="running", saved=False):
     live = Live("web", domain_xml(OVER), state, False, active=domain_xml(OVER) if guest.active else None, saved=saved)
-    return message(busy.refuse_busy, live, guest, merging)
+    return busy.busy_with(live, guest)
 
 
-def test_what_a_guest_is_busy_with_is_refused_at_once():
-    assert not refused(Busy()) and not refused(Busy(active=False), "shutoff")
+def test_what_a_guest_is_busy_with_is_told_with_the_way_out():
+    assert found(Busy()) == found(Busy(active=False), "shutoff") == ()
     guest = Busy(job="pull")
     guest.snapshots = True
-    lines = refused(guest, "paused", saved=True).splitlines()
-    assert [line.split(";")[0].partition(",")[0] for line in lines] == [
-        "guest web is paused",
-        "guest web has a block job (pull) at disk vda",
-        "guest web has a block job (pull) at disk vdb",
-        "guest web has snapshots or checkpoints",
-        "guest web has a saved state (virsh managedsave)",
+    told = found(guest, "paused", saved=True)
+    assert [one.split(";")[0].partition(",")[0] for one in told] == [
+        "is paused",
+        "has a block job (pull) at disk vda",
+        "has a block job (pull) at disk vdb",
+        "has snapshots or checkpoints",
+        "has a saved state (virsh managedsave)",
     ]
-    assert "virsh blockjob web vdb --abort" in lines[2]
-    assert "sleeps" in refused(Busy(), "pmsuspended")
-
-
-def test_the_job_that_merges_is_ours():
-    guest = Busy(job="moves", ready_after=99)
-    assert len(refused(guest, merging=["vdb"]).splitlines()) == 1 and "disk vda" in refused(guest, merging=["vdb"])
-    assert not refused(guest, merging=["vda", "vdb"])
-    assert refused(Busy(job="pull"), merging=["vda", "vdb"])
+    assert "virsh blockjob web vdb --abort" in told[2]
+    assert "sleeps" in found(Busy(), "pmsuspended")[0]
 
 
 def test_drivers_without_block_jobs_have_none(monkeypatch):
     guest = Busy()
     monkeypatch.setattr(Guest, "blockJobInfo", failing(3))
-    assert not refused(guest)
+    assert found(guest) == ()
     monkeypatch.setattr(Guest, "blockJobInfo", failing(1, "broken"))
-    assert "cannot read the block job of disk vda of domain web: broken" in refused(guest)
+    assert "cannot read the block job of disk vda of domain web: broken" in message(found, guest)

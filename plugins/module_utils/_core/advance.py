@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from . import claims, definition, history, xml
 from .aim import SKIPPED, SNAPSHOT, Aim, idle, status_of
+from .chain import Layer
 from .derived import has_uefi
 from .errors import ImageError
 from .history import Edition, say
@@ -183,7 +184,12 @@ def _definition(sighting: Sighting, record: Record, storage: StoragePlan, aim: A
     # What runs is not to be changed, but ended.
     off = replace(live, active=None)
     found = want(desired, off, history.activate(record, after, live.as_read), sighting.guest.course, absent).definition
-    return replace(found, xml=history.repoint(found.xml, {path: (one.path, one.format) for path, one in over.items()}))
+    return replace(found, xml=history.repoint(found.xml, {path: _chain(storage, one) for path, one in over.items()}))
+
+
+def _chain(storage: StoragePlan, overlay: RecordedDisk) -> tuple[Layer, ...]:
+    below = next(volume.layers for volume in storage.volumes if volume.path == overlay.over)
+    return (Layer(overlay.path, "qcow2"), *below)
 
 
 def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from . import claims, definition, history, xml
 from .advance import keep_state, plan_forward
 from .aim import CURRENT, FORWARD, ROLLED_BACK, Aim, idle, status_of
+from .chain import Layer
 from .errors import ImageError
 from .history import say
 from .lifecycle import RUNNING, UP
@@ -77,7 +78,7 @@ def _confirmed(sighting: Sighting, record: Record, _aim: Aim) -> Plan:
     tree = xml.parse(live.xml, "live domain")
     steps += [MergeDisk(name, _target(tree, one), one.path, one.over, originals[one.path].format or "raw") for one in over]
     last = history.with_record(live.xml, history.confirm(record))
-    last = history.repoint(last, {one.path: (one.over, originals[one.path].format or "raw") for one in over})
+    last = history.repoint(last, {one.path: (Layer(one.over, originals[one.path].format or "raw"),) for one in over})
     note = "" if over else f"{say(record)} is confirmed"
     steps.append(DefineDomain(name, last, new=False, before=live.as_read, follows=bool(steps), note=note))
     steps += _deletions(sighting, over)
@@ -104,6 +105,8 @@ def _rolled_back(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     live, name, former = sighting.live, sighting.name, history.former_of(record)
     if former is None:
         raise ImageError(f"is on {say(record)}, and no other is kept; there is nothing to go back to")
+    if sighting.busy:
+        raise ImageError("; ".join(sighting.busy))
     _refuse_lost(sighting, former)
     tree = history.former_tree(record, former, xml.parse(live.xml, "live domain"))
     text = history.with_record(xml.to_text(tree), history.restore(record, former, sighting.now, aim.reason))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import xml
+from .chain import Layer, render_backing
 from .definition import applied_of
 from .errors import ImageError
 from .image import Image
@@ -206,8 +207,8 @@ def with_record(domain_xml: str, record: Record) -> str:
     return xml.to_text(tree)
 
 
-def repoint(domain_xml: str, disks: dict[str, tuple[str, str]]) -> str:
-    """Return a domain's XML with other files for some disks: path -> (path, format); what was applied says the same."""
+def repoint(domain_xml: str, disks: dict[str, tuple[Layer, ...]]) -> str:
+    """Return a domain's XML with another chain for some disks, by the path that they have; what was applied says the same."""
     tree = xml.parse(domain_xml, "domain")
     record = read_record(tree)
     _repoint(tree, disks)
@@ -218,20 +219,21 @@ def repoint(domain_xml: str, disks: dict[str, tuple[str, str]]) -> str:
     return xml.to_text(tree)
 
 
-def _repoint(tree, disks: dict[str, tuple[str, str]]) -> None:
+def _repoint(tree, disks: dict[str, tuple[Layer, ...]]) -> None:
     for disk in tree.findall("devices/disk"):
         source, driver = disk.find("source"), disk.find("driver")
-        path, format = disks.get("" if source is None else source.get("file", ""), (None, None))
-        if path is None:
+        layers = disks.get("" if source is None else source.get("file", ""))
+        if not layers:
             continue
-        source.set("file", path)
-        # It describes what is below the file that was there.
+        source.set("file", layers[0].path)
         for below in disk.findall("backingStore"):
             disk.remove(below)
+        if len(layers) > 1:
+            source.addnext(render_backing(layers[1:]))
         if driver is None:
             driver = xml.element("driver", {"name": "qemu"})
             disk.insert(0, driver)
-        driver.set("type", format)
+        driver.set("type", layers[0].format)
 
 
 def _free(record: Record) -> Record:

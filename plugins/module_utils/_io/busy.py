@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._core import xml
 from .._core.chain import read_disks
-from .._core.errors import ImageError, Problem, Problems
+from .._core.errors import ImageError
 from .._core.plan import Live
 from .connection import Connection, has_code
 from .requirements import libvirt
@@ -18,7 +18,10 @@ ASLEEP = {
     "pmsuspended": "sleeps (pmsuspended); wake it (virsh dompmwakeup {name}), or power it off (virsh destroy {name})",
     "crashed": "has crashed; power it off (virsh destroy {name})",
 }
-SAVED = "has a saved state (virsh managedsave), which is of the disks as they are; start it, or remove that (virsh managedsave-remove {name})"
+SAVED = (
+    "has a saved state (virsh managedsave), which is of the disks as they are; start it, or remove that (virsh "
+    "managedsave-remove {name})"
+)
 SNAPSHOTS = (
     "has snapshots or checkpoints, which are of the disks as they are; remove them (virsh snapshot-list {name}, virsh "
     "checkpoint-list {name})"
@@ -35,24 +38,17 @@ JOBS = {
 WITHOUT_JOBS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED", "VIR_ERR_OPERATION_INVALID", "VIR_ERR_NO_DOMAIN")
 
 
-def refuse_busy(live: Live, connection: Connection, merging=()) -> None:
-    """Raise one ImageError with all that a guest is busy with, and the way out of each.
-
-    `merging` are the targets of disks whose overlay we merge: there an active commit is ours.
-    """
-    problems = Problems()
-    for words in _reasons(live, connection, frozenset(merging)):
-        problems.add(Problem(f"guest {live.name} {words}"))
-    problems.raise_any()
-
-
-def _reasons(live: Live, connection: Connection, merging: frozenset) -> list[str]:
+def busy_with(live: Live, connection: Connection) -> tuple[str, ...]:
+    """Return all that a guest is busy with, so that it cannot move to another version now, and the way out of each."""
     found = [ASLEEP[live.state].format(name=live.name)] if live.state in ASLEEP else []
-    for disk, job in _jobs(live, connection):
-        if not (disk in merging and job == JOBS["VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT"]):
-            found.append(JOB.format(name=live.name, disk=disk, job=job))
-    found += [SNAPSHOTS.format(name=live.name)] if connection.has_snapshots(live.name) else []
-    return found + ([SAVED.format(name=live.name)] if live.saved else [])
+    found += [JOB.format(name=live.name, disk=disk, job=job) for disk, job in _jobs(live, connection)]
+    return (*found, *tied_with(live, connection))
+
+
+def tied_with(live: Live, connection: Connection) -> tuple[str, ...]:
+    """Return what ties a guest to the disks that it has, whether or not it runs."""
+    found = [SNAPSHOTS.format(name=live.name)] if connection.has_snapshots(live.name) else []
+    return (*found, *([SAVED.format(name=live.name)] if live.saved else []))
 
 
 def _jobs(live: Live, connection: Connection) -> list[tuple[str, str]]:
@@ -69,7 +65,8 @@ def _jobs(live: Live, connection: Connection) -> list[tuple[str, str]]:
             job = domain.blockJobInfo(disk.target)
         except libvirt.libvirtError as error:
             if not has_code(error, WITHOUT_JOBS):
-                raise ImageError(f"cannot read the block job of disk {disk.target} of domain {live.name}: {error}") from None
+                what = f"cannot read the block job of disk {disk.target} of domain {live.name}"
+                raise ImageError(f"{what}: {error.get_error_message()}") from None
             continue
         if job:
             found.append((disk.target, kinds.get(job["type"], "of another kind")))

@@ -24,7 +24,7 @@ from .._core.names import name_mistake, volume_stem
 from .._core.plan import Live, Sighting
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.volume import Found, Pool, World, own_format, pool_of
-from .busy import refuse_busy
+from .busy import busy_with, tied_with
 from .connection import Connection
 from .deploy import missing_of, unknown_of, warnings_of
 from .extras import find_extras, refuse_missing
@@ -109,6 +109,7 @@ class GenerationSurvey(Survey):
             seen,
             world=self.left(record, live),
             taken=self.taken() if aim.state == "pruned" else {},
+            busy=tied_with(live, self.connection) if aim.state == "rolled_back" else (),
             kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)),
         )
 
@@ -136,18 +137,10 @@ class GenerationSurvey(Survey):
             taken=self.taken(),
             extra_paths=find_extras(name, guest, self.volumes, world),
             aimed=aimed,
-            busy=self._busy(live),
+            busy=busy_with(live, self.connection),
             overlays=overlays,
         )
         return self.with_offer(seen)
-
-    def _busy(self, live: Live) -> tuple[str, ...]:
-        """Return why a guest cannot be switched now: of no interest to one that has the asked version."""
-        try:
-            refuse_busy(live, self.connection)
-        except ImageError as error:
-            return (str(error).replace(f"guest {live.name} ", "", 1),)
-        return ()
 
     def _resets(self, image: Image, verdict: Verdict, guest: Guest, record: Record, aim: Aim) -> frozenset:
         """Return the scratch disks that the next generation gets anew: all, if that is said, else those of another size."""

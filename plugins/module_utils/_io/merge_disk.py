@@ -46,7 +46,7 @@ def _merge_off(step: MergeDisk, connection: Connection) -> None:
     if not connection.is_local:
         raise ImageError(
             f"cannot {step}: a guest that is off is merged by qemu-img, on its own machine. Start it, and it is merged "
-            f"while it runs; or run the task on that host, with its local uri"
+            "while it runs; or run the task on that host, with its local uri"
         )
     # QEMU locks its files: while this runs, the guest does not start.
     qemu_img.commit(step.overlay, step.original, step.format)
@@ -89,7 +89,9 @@ def _merge_by_job(step: MergeDisk, domain) -> bool:
         if progress != seen:
             seen, moment = progress, time.monotonic()
         elif time.monotonic() - moment > STALLED_SECONDS:
-            raise ImageError(f"cannot {step}: QEMU's job has not moved for {STALLED_SECONDS} s; the next run goes on with it")
+            raise ImageError(
+                f"cannot {step}: QEMU's job has not moved for {STALLED_SECONDS} s; the next run goes on with it"
+            )
         time.sleep(POLL_SECONDS)
 
 
@@ -100,5 +102,7 @@ def _has_job(step: MergeDisk, domain) -> bool:
         return False
     path = mirror_of(domain.XMLDesc(), step)[0]
     if job["type"] != libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT or path not in (None, step.original):
-        raise ImageError(f"cannot {step}: another block job is at disk {step.target}; let it end, or end it (virsh blockjob)")
+        raise ImageError(
+            f"cannot {step}: another block job is at disk {step.target}; let it end, or end it (virsh blockjob)"
+        )
     return True
