@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Optional
-
-from .errors import ImageError
 
 WIDTH = 96
 HEADS = ("HOST", "GUEST", "IMAGE", "VERSION", "GENERATION", "STATE", "AGE")
@@ -41,35 +38,18 @@ class Row:
 TOLD = ("image", "version", "release", "generation", "state", "generation_state", "since")
 
 
-def rows_of(host: str, guests, now: str) -> list[Row]:
-    """Return the rows of a host, from what guest_info told of its guests; `now` is an ISO time."""
-    moment = parse_time(now)
-    if moment is None:
-        raise ImageError(f"{now!r:.80} is no time; it is as in 2026-01-31T12:00:00+00:00", "now")
-    return [_row(host, guest, moment) for guest in guests] or [Row(host)]
+def rows_of(host: str, guests, ages) -> list[Row]:
+    """Return the rows of a host, from what guest_info told of its guests, and their ages."""
+    return [_row(host, guest, age) for guest, age in zip(guests, ages)] or [Row(host)]
 
 
-def _row(host: str, guest: dict, now: datetime) -> Row:
-    told = {key: guest.get(key) for key in TOLD}
-    since = parse_time(told["since"])
-    # Clocks differ.
-    age = None if since is None else max(0, int((now - since).total_seconds()))
-    return Row(host, guest.get("name"), **told, age=age)
+def _row(host: str, guest: dict, age: Optional[int]) -> Row:
+    return Row(host, guest.get("name"), **{key: guest.get(key) for key in TOLD}, age=age)
 
 
 def unknown(host: str, error: str) -> Row:
     """Return the row of a host that gave no answer."""
     return Row(host, error=" ".join(error.split()))
-
-
-def parse_time(text) -> Optional[datetime]:
-    """Return the moment that an ISO time names, UTC where it names no zone, or None."""
-    try:
-        # Python 3.9 does not know the letter.
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def table(rows: tuple[Row, ...]) -> list[str]:
