@@ -1,0 +1,310 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One phase: its call is killed at a point, what is there is checked, and another control node's run finishes it."""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ansible.module_utils import basic
+from calls import KILLED, Point, Watch, points_of
+from phases import BACK, KILL, POWER, Phase, other
+from place import SYSTEM, USER, Failed, Kept, Place, said_of
+
+PLUGINS = "ansible_collections.virt.image.plugins"
+SECONDS = 60
+PR_SET_CHILD_SUBREAPER = 36
+WRITE = os.write
+MAINS: dict = {}
+
+
+@dataclass
+class Ran:
+    """What became of a module's process: how it ended, what it told, its calls, and which of libvirt's only looked."""
+
+    status: int
+    told: dict
+    calls: list
+    looked: list
+
+
+@dataclass
+class Course:
+    """A phase without a kill: its calls, what may be defined meanwhile, and how all is in the end."""
+
+    key: str
+    begin: Kept
+    calls: list = field(default_factory=list)
+    looked: list = field(default_factory=list)
+    old: tuple = ()
+    new: tuple = ()
+    final: Optional[End] = None
+    back: Optional[End] = None
+
+
+@dataclass(frozen=True)
+class End:
+    """How all is in the end: definition, volumes, whether the guest runs, and the boots that its user disk keeps.
+
+    `kept`: how many of the boots before the call are still there.
+    """
+
+    definition: str
+    files: list
+    active: bool
+    version: int
+
+
+@dataclass
+class Outcome:
+    """What came out for one point in one column."""
+
+    phase: str
+    column: str
+    point: Point
+    on: str = ""
+    after: str = ""
+    counter: str = ""
+    failure: str = ""
+    seconds: float = 0
+
+
+@dataclass
+class Column:
+    """What came out for all points of a phase; `left` points were left out."""
+
+    phase: str
+    column: str
+    calls: list = field(default_factory=list)
+    looked: list = field(default_factory=list)
+    left: int = 0
+    outcomes: list = field(default_factory=list)
+    failure: str = ""
+    seconds: float = 0
+
+
+def load() -> None:
+    """Import the modules once, for all the processes that are forked."""
+    for name in ("guests", "generation"):
+        with suppress(ModuleNotFoundError):
+            MAINS[name] = importlib.import_module(f"{PLUGINS}.modules.{name}").main
+    importlib.import_module(f"{PLUGINS}.module_utils._io.site")
+
+
+def adopt() -> None:
+    """Become the parent of what a killed process leaves running."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def perform(place: Place, call: tuple, end: Optional[Point] = None, check: bool = False) -> Ran:
+    """Run a module in a process of its own, as Ansible does, but for the copying; `end` is where it is killed."""
+    main, params = MAINS[call[0]], place.fill_in(call[1])
+    with tempfile.TemporaryFile("w+", dir=place.own) as output, tempfile.TemporaryFile("w+", dir=place.own) as seen:
+        child = os.fork()
+        if not child:
+            _be_module(place, main, params, end, check, output, seen.fileno())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        for file in (output, seen):
+            file.seek(0)
+        lines, rows = output.read().splitlines(), seen.read().splitlines()
+    with suppress(ChildProcessError):
+        # What a killed process left running.
+        while True:
+            os.wait()
+    told = json.loads(lines[-1]) if lines and status != KILLED else {}
+    calls, looked = ([row[1:] for row in rows if row[0] == kind] for kind in "+-")
+    return Ran(status, told, calls, looked)
+
+
+def _be_module(place: Place, main, params: dict, end, check: bool, output, seen: int) -> None:
+    """Be the process of a module; never return."""
+    status = 70
+    try:
+        # A call that hangs ends with this signal.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(SECONDS)
+        os.environ.update(HOME=place.home, TMPDIR=place.temp)
+        tempfile.tempdir = place.temp
+        sys.stdout = output
+        options = {"_ansible_check_mode": check, "_ansible_diff": False, **params}
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"
+        watch = Watch(lambda said: WRITE(seen, f"+{said}\n".encode()), end)
+        try:
+            main()
+        except SystemExit as exit:
+            status = exit.code or 0
+        output.flush()
+        WRITE(seen, "".join(f"-{name}\n" for name in sorted(watch.looked)).encode())
+    finally:
+        os._exit(status)
+
+
+class Trial:
+    """Walks phases with one worker's guest; what several need is made once."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._begins: dict = {}
+        self._courses: dict = {}
+
+    def must(self, call: tuple) -> Ran:
+        ran = perform(self.place, call)
+        if ran.status:
+            told = ran.told.get("exception") or ran.told.get("msg") or "no word"
+            raise Failed(f"{call[0]} {call[1].get('state', '')} failed ({ran.status}): {told}")
+        return ran
+
+    def _course(self, phase: Phase) -> Course:
+        """Return the phase without a kill, by whichever control node."""
+        if phase.name not in self._courses:
+            self._courses[phase.name] = self._undisturbed(phase)
+        return self._courses[phase.name]
+
+    def _begin(self, phase: Phase) -> tuple:
+        """Return what the phase begins with, and under which key it is kept."""
+        given = json.dumps(phase.given)
+        if given not in self._begins:
+            # A run of another phase may have begun with the first of these calls.
+            self.place.empty()
+            for call in phase.given:
+                self.must(call)
+            self.place.ready()
+            self.place.stop()
+            key = str(len(self._begins))
+            self._begins[given] = key, self.place.keep(key, True)
+        key, kept = self._begins[given]
+        return key, Kept(kept.xml, not phase.off, kept.history, kept.sources)
+
+    def _undisturbed(self, phase: Phase) -> Course:
+        course = Course(*self._begin(phase))
+        history = self.place.restore(course.key, course.begin)
+        ran = self.must(phase.call)
+        course.calls, course.looked = ran.calls, ran.looked
+        course.old, course.new = course.begin.sources, self.place.sources()
+        for call in phase.again:
+            self.must(call)
+        course.final = self._end()
+        if phase.back:
+            self.place.restore(course.key, course.begin)
+            self.must(phase.call)
+            self.must(phase.back)
+            course.back = self._end()
+        del history
+        return course
+
+    def _end(self) -> End:
+        place = self.place
+        active = place.state() == "running"
+        if active:
+            place.ready()
+        place.stop()
+        return End(place.definition(), place.files(), active, place.system().version)
+
+    def column(self, phase: Phase, column: str, numbers: list) -> Column:
+        """Walk all points of a phase, or those with these numbers."""
+        row, begun = Column(phase.name, column), time.monotonic()
+        try:
+            course = self._course(phase)
+            row.calls, row.looked = course.calls, course.looked
+            points, row.left = points_of(course.calls)
+            points = [one for one in points if not numbers or one.index + 1 in numbers]
+            row.outcomes = [self._try(phase, column, point) for point in points]
+        except Failed as failed:
+            row.failure = str(failed)
+        row.seconds = time.monotonic() - begun
+        return row
+
+    def _try(self, phase: Phase, column: str, point: Point) -> Outcome:
+        """Kill a phase's call at a point, and return what came out."""
+        one, begun = Outcome(phase.name, column, point), time.monotonic()
+        try:
+            self._walk(phase, one)
+        except Failed as failed:
+            one.failure = str(failed)
+            one.after = one.after or "FAILED"
+        one.seconds = time.monotonic() - begun
+        return one
+
+    def _walk(self, phase: Phase, one: Outcome) -> None:
+        place, course = self.place, self._course(phase)
+        history = place.restore(course.key, course.begin)
+        killed = perform(place, phase.call, one.point)
+        if killed.status != KILLED or killed.calls[-1] != one.point.call:
+            raise Failed(f"was not killed there: {killed.status} {killed.calls[-1:]} {killed.told.get('msg', '')}")
+        state = place.state()
+        one.on = f"{self._generation(course)} {state}"
+        if one.column == POWER:
+            left = self._lose_power(course, history)
+            one.on = f"{one.on}, boots"
+        else:
+            left = history
+        calls = phase.again if one.column != BACK else (phase.back,)
+        for call in calls:
+            self.must(other(call) if call[0] == "generation" else call)
+        self._check_end(course, course.back if one.column == BACK else course.final, left, one)
+
+    def _generation(self, course: Course) -> str:
+        """Return which generation the guest is on; raise Failed where it is on none."""
+        sources = self.place.sources()
+        names = [name for name, wanted in (("old", course.old), ("new", course.new)) if sources == wanted]
+        if not names:
+            raise Failed(f"is on the disks of no generation: {sources}")
+        gone = [path for _target, path, _format in sources if not os.path.exists(path)]
+        if gone:
+            raise Failed(f"is defined with disks that are not there: {gone}")
+        return names[0]
+
+    def _lose_power(self, course: Course, history: str) -> str:
+        """Take the guest's power, check what it left, and start it by hand; return the history of its user disk then."""
+        place = self.place
+        place.stop(0)
+        place.check_volumes()
+        left, system = place.history(), place.system()
+        said = place.start()
+        if (said.version, said.system, said.counter) != (system.version, system.system + 1, len(left) + 1):
+            raise Failed(f"after the loss of power it says {said}; its disks had {system} and {left}")
+        return f"{left}{said.version}"
+
+    def _check_end(self, course: Course, wanted: End, left: str, one: Outcome) -> None:
+        """Check how all is in the end."""
+        place, wrong = self.place, []
+        state = place.state()
+        if wanted.active or state == "running":
+            said = place.ready()
+        place.stop()
+        place.check_volumes()
+        history, system = place.history(), place.system()
+        if wanted.active and (said.version, said.counter) != (wanted.version, len(history)):
+            wrong.append(f"says {said}, and its user disk has {history}")
+        if system.version != wanted.version:
+            wrong.append(f"is version {system.version}, not {wanted.version}")
+        if (state == "running") != wanted.active and one.column != POWER:
+            wrong.append(f"is {state}")
+        one.counter = f"{left}>{history}"
+        wrong += self._lost(course, left, history, one)
+        if place.files() != wanted.files:
+            wrong.append(f"volumes {place.files()}, not {wanted.files}")
+        listed = [name for name in place.files() if not name.startswith(".")]
+        if listed != place.listed():
+            wrong.append(f"libvirt lists {place.listed()}, and there are {listed}")
+        lines = [text.splitlines() for text in (wanted.definition, place.definition())]
+        wrong += list(difflib.unified_diff(*lines, "definition wanted", "found", "", "", 0, ""))
+        if wrong:
+            raise Failed("\n".join(wrong))
+        one.after = f"version {system.version} {state}"
+
+    def _lost(self, course: Course, left: str, history: str, one: Outcome) -> list:
+        return [] if history.startswith(left) else [f"the user disk had {left}, and has {history}"]
