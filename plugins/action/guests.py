@@ -27,6 +27,7 @@ from ansible_collections.virt.image.plugins.module_utils._io.url import is_url
 class ActionModule(ActionBase):
     """The guests module with images from either side."""
 
+    MODULE = "virt.image.guests"
     _supports_async = True
 
     def run(self, tmp=None, task_vars=None):
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):
     def _module(self, deliveries: list, task_vars) -> dict:
         arguments = {**self._task.args, "_deliveries": deliveries}
         return self._execute_module(
-            "virt.image.guests", module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
+            self.MODULE, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
         )
 
     def _deliveries(self) -> list:

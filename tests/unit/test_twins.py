@@ -19,6 +19,7 @@ SPECS = {
     "descriptor_info": specs.DESCRIPTOR,
     "domain": specs.DOMAIN,
     "domain_xml_info": specs.DOMAIN_XML,
+    "generation": specs.GENERATION,
     "guest_info": specs.GUEST_INFO,
     "guests": specs.GUESTS,
     "match_info": specs.MATCH_INFO,

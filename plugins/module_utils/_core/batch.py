@@ -18,8 +18,11 @@ from .units import show_size
 WRITING = (ImportBase, CopyVolume, FillVolume, CreateVolume, CreateSeed)
 
 
-def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> list[Plan]:
-    """Return a plan for each guest; raise ImageError with the mistakes of all of them, and then nothing is done."""
+def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None, plan=plan_guest) -> list[Plan]:
+    """Return a plan for each guest; raise ImageError with the mistakes of all of them, and then nothing is done.
+
+    `plan` makes that of one guest.
+    """
     problems = problems or Problems()
     plans: list[Plan] = []
     names = [sighting.name for sighting in sightings]
@@ -27,7 +30,7 @@ def plan_all(sightings: list[Sighting], problems: Optional[Problems] = None) -> 
         problems.add(Problem(f"guest {name} is there {names.count(name)} times; a name is one guest"))
     for sighting in sightings:
         try:
-            plans.append(plan_guest(sighting))
+            plans.append(plan(sighting))
         except ImageError as error:
             problems.extend(error.about(f"guest {sighting.name}"))
     _refuse_clashes(plans, {sighting.name: sighting.extra_paths for sighting in sightings}, problems)

@@ -13,7 +13,7 @@ from .chain import source_of
 from .definition import applied_of
 from .derived import has_uefi
 from .errors import ImageError
-from .record import Record
+from .record import CONFIRMED, Record
 from .seed import SEED
 from .steps import GrowVolume
 from .volume import Volume
@@ -27,6 +27,16 @@ def refuse_foreign_record(record: Record, live) -> None:
             f"its record is that of domain {record.domain}, and it is {uuid}: a clone, whose volumes are not in it; "
             "remove the record from its metadata (virsh metadata --uri urn:virt-image:record:1 --remove) to keep it "
             "by hand"
+        )
+
+
+def refuse_unconfirmed(record: Record, state: str) -> None:
+    """Refuse to change a guest that is being moved to another version of its image."""
+    if record.state != CONFIRMED and state != "absent":
+        version = f" (version {record.version})" if record.version else ""
+        raise ImageError(
+            f"is on generation {record.generation}{version} of its disks, which is {record.state}, not confirmed; the module "
+            "generation brings that to its end (state: confirmed, or rolled_back), and so does a rollout that is run again"
         )
 
 

@@ -85,6 +85,14 @@ def plan_fallback(taken, was: str, before: str, now: Now) -> tuple:
     return (*off, *(_restore(taken, was, before, is_off) if was != "absent" else ()))
 
 
+def plan_way_back(taken, way_back: tuple, now: Now) -> tuple:
+    """Return the steps of a plan's way back: for a guest that was stopped, and is off with the definition that it had."""
+    stopped = [index for index, step in enumerate(taken) if isinstance(step, StopDomain)]
+    defined = [index for index, step in enumerate(taken) if isinstance(step, DefineDomain)]
+    is_left = stopped and not any(index > stopped[-1] for index in defined) and now.state not in RUNNING
+    return way_back if is_left else ()
+
+
 def _power_off(begun, now: Now) -> tuple:
     """Return the step that ends the life that these steps began: not one that was resumed, nor what others started."""
     starts = [step for step in begun if isinstance(step, StartDomain) and not step.resume]

@@ -15,6 +15,7 @@ from .identity import keep_identity, networks_of
 from .lifecycle import RUNNING
 from .match import Verdict
 from .merge import Change
+from .moves import DropState
 from .offer import offered_to
 from .plan import Live, Plan, Sighting
 from .present import plan_present, want
@@ -47,6 +48,7 @@ def plan_guest(sighting: Sighting) -> Plan:
         )
     if record:
         claims.refuse_foreign_record(record, tree)
+        claims.refuse_unconfirmed(record, sighting.guest.state)
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
     verdict = keep_machine(sighting)
@@ -54,7 +56,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
     claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
-    new_record = _record(sighting, storage, desired, record)
+    new_record = record_of(sighting, storage, desired, record)
     _refuse_disks(sighting, tree, record, desired, storage)
     # cloud-init reads its seed when the guest starts, and may have it mounted until then.
     seeds = frozenset(volume.path for volume in storage.volumes if volume.disk == SEED)
@@ -156,7 +158,8 @@ def _check_networks(sighting: Sighting) -> None:
             raise ImageError(f"network {network.source} is not active; start it with virsh net-start {network.source}")
 
 
-def _record(sighting: Sighting, storage: StoragePlan, desired, before: Optional[Record]) -> Record:
+def record_of(sighting: Sighting, storage: StoragePlan, desired, before: Optional[Record]) -> Record:
+    """Return what is to be remembered of a guest that is as desired; its generations stay as they are."""
     image = sighting.image
     disks = tuple(volume.recorded() for volume in storage.volumes)
     ids = {disk.id for disk in disks}
@@ -165,11 +168,11 @@ def _record(sighting: Sighting, storage: StoragePlan, desired, before: Optional[
         disk for disk in (before.disks if before else ()) if disk.id not in (*ids, SEED) and not disk.shared
     )
     seeds, _steps = _old_seeds(sighting, before, storage)
-    return Record(
+    return replace(
+        before or Record(None, None, None, 1, (), "", since=sighting.now),
         image=image.name,
         version=image.version,
         release=image.release,
-        generation=1,
         disks=disks + left + seeds,
         applied=definition.applied_text(desired),
         domain=desired.findtext("uuid"),
@@ -190,12 +193,14 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     if live.state in RUNNING:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
     # The record goes with the domain: while a volume is left, the next run still knows it.
-    removal = plan_removal(record, guest.remove, sighting.world)
+    removal = plan_removal(record.all_disks, guest.remove, sighting.world)
     try:
         claims.refuse_taken(sighting.name, [step.path for step in removal], sighting.taken)
     except ImageError as error:
         raise ImageError(f"{error}; it is not deleted, and remove: none leaves all volumes") from None
     steps.extend(removal)
+    kept = {record.generation: "", **{one.number: one.domain for one in record.generations}}
+    steps += [DropState(sighting.name, number, record.domain or "", kept.get(number, "")) for number in sorted(sighting.kept)]
     if live.persistent:
         steps.append(UndefineDomain(sighting.name, sighting.belongings))
     change = Change("domain", live.xml, None)

@@ -13,6 +13,7 @@ from .host import Host
 from .image import Image
 from .lifecycle import Belongings
 from .match import Verdict
+from .record import Record
 from .volume import Volume, World
 
 
@@ -59,6 +60,14 @@ class Sighting:
     taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
     belongings: Belongings = Belongings()
     extra_paths: dict[tuple, tuple[str, ...]] = field(default_factory=dict)
+    # The time, as ISO 8601 writes it.
+    now: Optional[str] = None
+    # For generations: the record that the next one is planned with, why nothing may begin now, the names of volumes that are
+    # to lie over user disks (by disk), and the generations whose UEFI variables or TPM state are kept.
+    aimed: Optional[Record] = None
+    busy: tuple[str, ...] = ()
+    overlays: dict[str, str] = field(default_factory=dict)
+    kept: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,11 @@ class Plan:
     pending: tuple = ()
     # What its user should hear, each after the guest's name.
     warnings: tuple[str, ...] = ()
+    # What became of the guest's generation.
+    status: Optional[str] = None
+    # Where this is not None: the steps for a guest that was stopped, and could not be defined anew. All else stays as the
+    # failure left it: the record says how it goes on.
+    way_back: Optional[tuple] = None
     # What it is the plan of, where that is no guest.
     of: Optional[str] = None
 

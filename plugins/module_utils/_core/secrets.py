@@ -10,8 +10,8 @@ import re
 from .values import to_plain
 
 HIDDEN = "********"
-# In the record it would say the whole domain twice.
-APPLIED = re.compile(r"(<image:applied>)[^<]*(</image:applied>)")
+# In the record they would say the whole domain again.
+RECORDED = re.compile(r"(<image:(?:applied|domain)>)[^<]*(</image:(?:applied|domain)>)")
 PASSWORD = re.compile(r"(passwd=)(\"[^\"]*\"|'[^']*')")
 COOKIE = re.compile(r"(<cookie\b[^>]*>)[^<]+(</cookie>)")
 SECRET_PLACE = re.compile(r".*(/@passwd|/cookie(\[[^/]*\])?)")
@@ -20,7 +20,7 @@ SECRET_PLACE = re.compile(r".*(/@passwd|/cookie(\[[^/]*\])?)")
 def mask(text: str) -> str:
     """Return XML as it may be shown: without passwords and cookies."""
     masked = COOKIE.sub(rf"\1{HIDDEN}\2", PASSWORD.sub(rf'\1"{HIDDEN}"', text))
-    return APPLIED.sub(r"\1\2", masked)
+    return RECORDED.sub(r"\1\2", masked)
 
 
 def masked(change) -> dict:
@@ -38,6 +38,19 @@ def blank_secrets(tree) -> None:
             node.set("passwd", "")
     for cookie in tree.iter("cookie"):
         cookie.text = None
+
+
+def bring_secrets(tree, live) -> None:
+    """Give a tree whose secrets were blanked those that are at the same places of another one."""
+    places = live.getroottree()
+    for node in tree.iter():
+        if node.get("passwd") != "" and node.tag != "cookie":
+            continue
+        found = places.xpath(tree.getroottree().getpath(node))
+        if node.tag == "cookie":
+            node.text = found[0].text if found else node.text
+        elif found and found[0].get("passwd"):
+            node.set("passwd", found[0].get("passwd"))
 
 
 def drop_secrets(tree) -> None:

@@ -173,7 +173,8 @@ class DeleteVolume(_Placed):
 class DefineDomain:
     """Write a domain's configuration; `restored`: the one that it had before this run.
 
-    `before` is the configuration that this was planned from; empty where there was none.
+    `before` is the configuration that this was planned from; empty where there was none. `follows`: a step before it in
+    the same plan defines the domain too, and this was planned from that.
     """
 
     name: str
@@ -181,6 +182,7 @@ class DefineDomain:
     new: bool
     restored: bool = False
     before: str = ""
+    follows: bool = False
 
     def __str__(self) -> str:
         what = "restore the definition of" if self.restored else "define" if self.new else "redefine"

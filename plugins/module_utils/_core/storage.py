@@ -12,10 +12,10 @@ from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .header import Header
 from .image import Boot, Disk, Image
-from .record import Record
+from .record import Record, RecordedDisk
 from .seeding import plan_seed
 from .steps import CopyVolume, CreateVolume, DeleteVolume, FillVolume, GrowVolume, ImportBase
-from .units import MIB, show_size
+from .units import MIB, show_size, whole_blocks
 from .volume import (
     BLOCK,
     BOOT_FILES,
@@ -36,7 +36,6 @@ from .volume import (
     volume_names,
 )
 
-STEP = 4096
 # LVM rounds up to extents, 4 MiB where nothing else was said; libvirt does not tell how large they are.
 EXTENT = 128 * MIB
 
@@ -152,7 +151,7 @@ class _Planner:
         self.adopted = self.path in adopted
         self.flat = flat or self.adopted or bool(self.recorded and self.recorded.format == "qcow2")
         option = guest.disks.get(disk.id)
-        self.asked = _whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
+        self.asked = whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
         self.by_option = bool(option and option.size)
         self.said = self.asked if self.by_option else 0
         self.called = option and option.volume
@@ -354,13 +353,13 @@ class _Planner:
         return self.recorded.stamp if self.recorded else None
 
 
-def plan_removal(record: Record, remove: str, world: World) -> tuple:
+def plan_removal(disks: tuple[RecordedDisk, ...], remove: str, world: World) -> tuple:
     """Return the steps that delete a guest's own volumes: system and scratch ones, and `all` the user's too.
 
     Raises ImageError for a volume that is not where its pool keeps volumes: a record is text that others can write.
     """
     steps = []
-    for disk in record.disks:
+    for disk in disks:
         found = world.file(disk.path)
         if disk.use not in REMOVED_USES[remove] or disk.shared or not (found.header or found.listed):
             continue
@@ -372,8 +371,3 @@ def plan_removal(record: Record, remove: str, world: World) -> tuple:
             )
         steps.append(DeleteVolume(pool, disk.volume))
     return tuple(steps)
-
-
-def _whole_blocks(size: int) -> int:
-    """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
-    return -(-size // STEP) * STEP

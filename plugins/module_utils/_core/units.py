@@ -27,6 +27,8 @@ UNITS = {
 }
 KIB = 2**10
 MIB = 2**20
+# What disk images grow by.
+BLOCK = 4096
 # 2^53: beyond it neither a real disk nor every JSON reader follows.
 LARGEST = 2**53
 
@@ -54,3 +56,8 @@ def show_size(size: int) -> str:
         if size and size % factor == 0:
             return f"{size // factor} {unit}"
     return f"{size} B"
+
+
+def whole_blocks(size: int) -> int:
+    """Return the size rounded up as QEMU's formats round it, so that a re-run finds what it asked for."""
+    return -(-size // BLOCK) * BLOCK

@@ -144,12 +144,15 @@ def volume_names(
 ) -> dict[str, str]:
     """Return the name of the guest's own volume for each disk id: the one that it has, or is told, else one from the id.
 
-    Where two ids would give one name (root.raw, root.img), each gets a piece of its id's digest.
+    Where two ids would give one name (root.raw, root.img), each gets a piece of its id's digest. What comes with a later
+    generation of the guest than the first has its number.
     """
+    generation = record.generation if record else 1
     names = {}
     for disk in disks:
         format = own_format(disk, guest.clone, pools[pool_of(guest, disk)].kind)
-        names[disk.id] = f"{volume_stem(name, disk.id)}.{ENDINGS[format]}"
+        mark = f"-g{generation}" if generation > 1 and disk.use != "user" else ""
+        names[disk.id] = f"{volume_stem(name, disk.id)}{mark}.{ENDINGS[format]}"
     given = list(names.values())
     for disk_id, own in names.items():
         recorded = record.disk(disk_id) if record else None

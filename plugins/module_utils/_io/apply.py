@@ -23,6 +23,7 @@ from .pump import FileWriter, pour
 from .requirements import libvirt
 from .running import CHANGE
 from .source import opened
+from .states import STATE
 from .streams import UploadWriter
 from .url import Access
 from .volumes import file_header, mark_origin
@@ -177,13 +178,16 @@ def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
 def _define(step: steps.DefineDomain, connection: Connection) -> None:
     # Images may have taken minutes to bring.
     now = None if step.restored else connection.configuration(step.name)
-    if not step.restored and (now or "") != step.before:
+    planned_from = connection.defined.get(step.name) if step.follows else step.before
+    if not step.restored and (now or "") != planned_from:
         if now is None:
             raise ImageError(f"domain {step.name} is gone; another tool removed it meanwhile")
         what = "changed" if step.before else "made"
         raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
     connection.define(step.name, step.xml)
-    if step.new:
+    if not step.new:
+        connection.defined[step.name] = connection.configuration(step.name)
+    else:
         # What an earlier domain left (virsh undefine --keep-nvram --keep-tpm), and this one has by its name or UUID.
         connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
 
@@ -203,4 +207,5 @@ PERFORM = {
     steps.StopDomain: stop,
     steps.UndefineDomain: undefine,
     **CHANGE,
+    **STATE,
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from typing import Optional
 
 from .._core import xml
 from .._core.derived import has_uefi
@@ -57,22 +58,37 @@ def _files(snapshot) -> list[str]:
     return [path for path in (*memory, *disks) if path]
 
 
-def _has_nvram(tree, connection: Connection) -> bool:
-    """Return whether libvirt has made UEFI's variables, which it does at the first start."""
-    if not has_uefi(tree):
-        return False
-    node = tree.find("os/nvram")
-    source = tree.find("os/nvram/source")
-    said = "" if node is None else (node.text or "").strip() or ("" if source is None else source.get("file", ""))
+def nvram_files(tree, connection: Connection) -> list[str]:
+    """Return where the UEFI variables of a domain can be; empty where it has none, or not in a file."""
+    if not has_uefi(tree) or tree.find("os/loader[@stateless='yes']") is not None:
+        return []
+    node, source = tree.find("os/nvram"), tree.find("os/nvram/source")
+    if source is not None:
+        return [source.get("file")] if source.get("file") else []
+    said = "" if node is None else (node.text or "").strip()
     # Where libvirt chose the firmware, the configuration does not tell the file.
     chosen = os.path.join(_folder("qemu/nvram", connection), f"{tree.findtext('name')}_VARS")
-    return any(_is_there(path, connection) for path in ([said] if said else [f"{chosen}.fd", f"{chosen}.qcow2"]))
+    return [said] if said else [f"{chosen}.fd", f"{chosen}.qcow2"]
+
+
+def tpm_folder(tree, connection: Connection) -> Optional[str]:
+    """Return where the state of a domain's emulated TPM is, a file perhaps; None where it has none."""
+    backend = tree.find("devices/tpm/backend[@type='emulator']")
+    if backend is None:
+        return None
+    # Since libvirt 11.0 it can be said.
+    source = backend.find("source[@path]")
+    return os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or "") if source is None else source.get("path")
+
+
+def _has_nvram(tree, connection: Connection) -> bool:
+    """Return whether libvirt has made UEFI's variables, which it does at the first start."""
+    return any(_is_there(path, connection) for path in nvram_files(tree, connection))
 
 
 def _has_tpm(tree, connection: Connection) -> bool:
-    if tree.find("devices/tpm/backend[@type='emulator']") is None:
-        return False
-    return _is_there(os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or ""), connection)
+    folder = tpm_folder(tree, connection)
+    return folder is not None and _is_there(folder, connection)
 
 
 def _folder(what: str, connection: Connection) -> str:

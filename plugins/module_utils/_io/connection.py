@@ -65,6 +65,8 @@ class Connection:
         self.started: dict = {}
         # What was there of the domains that were made through it before they were: name -> lifecycle.Belongings.
         self.older: dict = {}
+        # What the domains that were redefined through it are defined as: name -> XML.
+        self.defined: dict = {}
         self._capabilities: Optional[str] = None
         try:
             self.link = libvirt.open(uri)
@@ -83,7 +85,7 @@ class Connection:
         return self
 
     def __exit__(self, *_exception) -> None:
-        self.locks.release()
+        self.locks.close()
         self.watch.close()
         self.link.close()
 

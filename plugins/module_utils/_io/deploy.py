@@ -44,9 +44,9 @@ def guests(params: dict, connection: Connection) -> Outcome:
     plans = plan_all(sightings, problems)
     return Outcome(
         plans=plans,
-        warnings=(*_warnings(sightings), *survey.images.warnings),
-        missing=_missing(plans),
-        unknown=_unknown(plans),
+        warnings=(*warnings_of(sightings), *survey.images.warnings),
+        missing=missing_of(plans),
+        unknown=unknown_of(plans),
         access=access,
         spent=tuple(survey.images.spooled),
         unlisted=tuple(sorted(survey.volumes.unlisted)),
@@ -72,7 +72,7 @@ def storage(params: dict, connection: Connection) -> Outcome:
     return Outcome(
         plans=[plan],
         warnings=(*sighting.image.warnings, *survey.images.warnings),
-        unknown=_unknown([plan]),
+        unknown=unknown_of([plan]),
         access=access,
         spent=tuple(survey.images.spooled),
         unlisted=tuple(sorted(survey.volumes.unlisted)),
@@ -126,13 +126,13 @@ def _removal(sighting: Sighting, remove: str, volumes: Volumes) -> Plan:
     return Plan(name=sighting.name, steps=tuple(steps), was="present")
 
 
-def _missing(plans: list[Plan]) -> list[dict]:
+def missing_of(plans: list[Plan]) -> list[dict]:
     """Return the files of images that are on the control node and must come first."""
     sources = [source for source, _pool in _sources(plans) if source.path is None]
     return [{"image": source.image, "file": source.label} for source in sources]
 
 
-def _unknown(plans: list[Plan]) -> list[tuple]:
+def unknown_of(plans: list[Plan]) -> list[tuple]:
     """Return the files on servers whose digest nobody told, each with the pool that it goes to."""
     unknown = [(source, pool) for source, pool in _sources(plans) if source.path and source.digest is None]
     return list({(source.path, pool.path): (source, pool) for source, pool in unknown}.values())
@@ -142,5 +142,5 @@ def _sources(plans: list[Plan]) -> list[tuple]:
     return [(step.source, step.pool) for plan in plans for step in plan.steps if isinstance(step, (ImportBase, FillVolume))]
 
 
-def _warnings(sightings: list[Sighting]) -> tuple[str, ...]:
+def warnings_of(sightings: list[Sighting]) -> tuple[str, ...]:
     return tuple(warning for sighting in sightings if sighting.image for warning in sighting.image.warnings)

@@ -93,12 +93,12 @@ def _open(part: str) -> int:
 
 def settle(part: str, path: str, mode: int, check=None) -> None:
     """Give a whole file its name, once it is on the disk; `check` is called just before, and may raise."""
-    _sync(part)
+    sync(part)
     if check:
         check()
     os.chmod(part, mode)
     os.rename(part, path)
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def _is_at(file, path: str) -> bool:
@@ -108,7 +108,8 @@ def _is_at(file, path: str) -> bool:
         return False
 
 
-def _sync(path: str) -> None:
+def sync(path: str) -> None:
+    """Have a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -28,10 +28,12 @@ SHARED = "nfs nfs4 cifs smb3 smbfs afs ceph gfs2 ocfs2 gpfs fuse.glusterfs fuse.
 
 
 class Locks:
-    """The locks that a call holds until it releases them."""
+    """The locks that a call holds: those of folders until it releases them, those that are held to its end."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._to_the_end = ExitStack()
+        self._held: set[str] = set()
         self._used: set[str] = set()
         self._parts: dict[str, bool] = {}
 
@@ -57,10 +59,23 @@ class Locks:
             self._parts[part] = self._stack.enter_context(abandoned(part))
         return self._parts[part]
 
+    def hold(self, what: str, lock) -> None:
+        """Enter a lock, once for each `what`, and hold it to the end of the call; it raises ImageError."""
+        if what not in self._held:
+            self._to_the_end.enter_context(lock)
+            self._held.add(what)
+
     def release(self) -> None:
+        """Release the folders."""
         self._used.clear()
         self._parts.clear()
         self._stack.close()
+
+    def close(self) -> None:
+        """Release everything."""
+        self.release()
+        self._held.clear()
+        self._to_the_end.close()
 
 
 @contextmanager

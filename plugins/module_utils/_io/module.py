@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass, field
+from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core import xml
 from .._core.errors import ImageError
-from .._core.living import Now, lasting, plan_fallback, plan_undo, split_at_start
+from .._core.living import Now, lasting, plan_fallback, plan_undo, plan_way_back, split_at_start
 from .._core.plan import Plan
 from .._core.secrets import mask, masked
-from .._core.steps import DefineDomain, FillVolume, ImportBase
+from .._core.steps import DefineDomain, FillVolume, ImportBase, StartDomain, StopDomain
 from .._core.values import to_plain
 from .apply import apply
 from .connection import Connection
@@ -59,6 +60,8 @@ class Done:
     error: str = ""
     addresses: tuple[str, ...] = ()
     undone: tuple = ()
+    # The seconds between the end of a guest that was stopped and its start.
+    downtime: Optional[float] = None
 
     @property
     def changed(self) -> bool:
@@ -161,16 +164,21 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
     if needed:
         return Done(plan, (), plan.was, error=broken[needed[0]])
     taken: list = []
+    stopped = downtime = None
     first, _rest = split_at_start(plan.steps)
     try:
         for step in apply(first, connection, access):
             taken.append(step)
+            if isinstance(step, StopDomain):
+                stopped = time.monotonic()
+            elif isinstance(step, StartDomain) and stopped:
+                downtime = time.monotonic() - stopped
     except ImageError as error:
         failed = first[len(taken)]
         if isinstance(failed, ImportBase):
             broken[failed.path] = str(error)
         return _after_failure(plan, taken, failed, str(error), connection)
-    return Done(plan, tuple(taken), plan.state)
+    return Done(plan, tuple(taken), plan.state, downtime=downtime)
 
 
 def _apply_rest(one: Done, connection, access: Access) -> None:
@@ -200,7 +208,11 @@ def _take_back(one: Done, taken, failed, connection) -> None:
     defined = any(isinstance(step, DefineDomain) for step in taken)
     try:
         if plan.was != "absent" or defined or connection.find_domain(plan.name) is None:
-            _undo(one, plan_undo(taken, failed, plan.was, plan.before, _now(plan.name, connection)), connection)
+            now = _now(plan.name, connection)
+            if plan.way_back is not None:
+                _undo(one, plan_way_back(taken, plan.way_back, now), connection)
+            else:
+                _undo(one, plan_undo(taken, failed, plan.was, plan.before, now), connection)
     except ImageError as second:
         one.error = f"{one.error}; then {second}"
 
@@ -209,7 +221,7 @@ def _after_fall(one: Done, connection) -> None:
     """Power off a guest that was started and did not stay, and take back what may be."""
     try:
         now = _now(one.plan.name, connection)
-        if now.state != "absent":
+        if now.state != "absent" and one.plan.way_back is None:
             _undo(one, plan_fallback(one.steps, one.plan.was, one.plan.before, now), connection)
     except ImageError as error:
         one.error = f"{one.error}; then {error}"

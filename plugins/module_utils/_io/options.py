@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._core import guest, lifecycle, seed, system
+from .._core import aim, guest, lifecycle, seed, system
 from .._core.errors import ImageError
 from .._core.trust import Signature
 from .hardware_options import DISKS, EXTRA_DISKS, GRAPHICS, HARDWARE, NETWORK
@@ -146,13 +146,34 @@ GUEST = {
     **REMOVE,
 }
 
+IMAGE_SOURCE = {
+    "image_source": {"type": "str", "choices": ["host", "controller"], "default": "host"},
+    # From the action plugin: what it read of the images on the control node, and what it brought.
+    "_deliveries": {"type": "list", "elements": "dict", "default": []},
+}
+
 GUESTS = {
     **URI,
     "guests": {"type": "list", "elements": "dict", "required": True, "options": GUEST},
     **FETCH,
-    "image_source": {"type": "str", "choices": ["host", "controller"], "default": "host"},
-    # From the action plugin: what it read of the images on the control node, and what it brought.
-    "_deliveries": {"type": "list", "elements": "dict", "default": []},
+    **IMAGE_SOURCE,
+}
+
+GENERATION = {
+    **URI,
+    "guests": {"type": "list", "elements": "dict", "required": True, "options": GUEST},
+    "state": {"type": "str", "choices": list(aim.STATES), "required": True},
+    "user_disks": {"type": "str", "choices": list(aim.USER_DISKS), "default": aim.KEEP},
+    "scratch": {"type": "str", "choices": list(aim.SCRATCH), "default": aim.KEEP},
+    "keep_generations": {"type": "int", "default": aim.Aim.keep_generations},
+    "retry": {"type": "bool", "default": False},
+    "other_images": {"type": "str", "choices": list(aim.OTHERS), "default": "refuse"},
+    "owner": {"type": "str"},
+    "lease": {"type": "int", "default": aim.LEASE},
+    "takeover": {"type": "bool", "default": False},
+    "reason": {"type": "str"},
+    **FETCH,
+    **IMAGE_SOURCE,
 }
 
 DOMAIN_XML = {**URI, **SHAPE, "image": {"type": "str", "required": True}, **FETCH}

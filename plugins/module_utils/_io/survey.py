@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Optional
 
@@ -27,6 +28,8 @@ from .._core.seeding import seed_volume
 from .._core.volume import (
     BOOT_FILES,
     STREAMED,
+    Found,
+    Pool,
     Source,
     World,
     base_name,
@@ -39,6 +42,7 @@ from .belongings import read_belongings
 from .connection import Connection
 from .extras import find_extras, has_extras, refuse_missing
 from .images import Images, Wanted
+from .states import kept
 from .url import Access
 from .volumes import Volumes, backing_files
 
@@ -52,8 +56,12 @@ class Survey:
         self.images = Images(self.volumes, deliveries, access)
         self.host = lru_cache(maxsize=None)(self._host)
         self._offer = lru_cache(maxsize=None)(self._domain_capabilities)
-        self._networks = lru_cache(maxsize=None)(connection.networks)
-        self._taken = lru_cache(maxsize=None)(self._disks)
+        self.networks = lru_cache(maxsize=None)(connection.networks)
+        # What other records than the guest's say of its disks' files, which then need not be read again: disk -> what they say.
+        self.known: dict[str, RecordedDisk] = {}
+        # One time for all guests of a call.
+        self.now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.taken = lru_cache(maxsize=None)(self._disks)
 
     def all(self, guests) -> tuple[list[Sighting], Problems]:
         """Return what was seen for each guest, and what was wrong on the way."""
@@ -74,12 +82,12 @@ class Survey:
         live = self.connection.live(name)
         record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
         if guest.state == "absent":
-            world, verdict = self._left(record, live), None
+            world, verdict = self.left(record, live), None
         else:
             verdict = choose(image, self.host(), guest.wish)
             if self.connection.is_local:
                 refuse_missing(guest)
-            world = self._world(name, image, verdict, guest, record)
+            world = self.world(name, image, verdict, guest, record)
         sighting = Sighting(
             name=name,
             guest=guest,
@@ -90,13 +98,15 @@ class Survey:
             world=world,
             image=image,
             verdict=verdict,
-            networks={} if guest.state == "absent" else self._networks(),
+            networks={} if guest.state == "absent" else self.networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
-            taken={} if record and guest.state != "absent" and not has_extras(guest) else self._taken(),
+            taken={} if record and guest.state != "absent" and not has_extras(guest) else self.taken(),
             belongings=read_belongings(live, self.connection) if live and guest.state == "absent" else Belongings(),
             extra_paths={} if guest.state == "absent" else find_extras(name, guest, self.volumes, world),
+            now=self.now,
+            kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)) if record and guest.state == "absent" else frozenset(),
         )
-        return sighting if guest.state == "absent" else self._with_offer(sighting)
+        return sighting if guest.state == "absent" else self.with_offer(sighting)
 
     def _disks(self) -> dict[str, tuple[str, ...]]:
         """Return the files of domains' disks, also those that only the header of an overlay names."""
@@ -107,7 +117,7 @@ class Survey:
                     found[same] = tuple(dict.fromkeys((*found.get(same, ()), *names)))
         return found
 
-    def _with_offer(self, sighting: Sighting) -> Sighting:
+    def with_offer(self, sighting: Sighting) -> Sighting:
         """Return the sighting with what the guest's emulator offers, where it asks for something that not all have."""
         verdict = keep_machine(sighting)
         if not depends_on_offer(sighting.guest, sighting.image.boots[verdict.index], verdict):
@@ -124,7 +134,8 @@ class Survey:
         # Xen's driver tells no UUID; what is derived from it must differ between hosts all the same.
         return host if host.uuid else replace(host, uuid=self.connection.hostname())
 
-    def _world(self, name: str, image: Image, verdict: Verdict, guest: Guest, record: Optional[Record]) -> World:
+    def world(self, name: str, image: Image, verdict: Verdict, guest: Guest, record: Optional[Record]) -> World:
+        """Return the storage that matters for a guest of that record: its own volumes, and those that it can build on."""
         boot = image.boots[verdict.index]
         disks = image.disks_of(boot)
         wanted = dict.fromkeys((guest.pool, *(pool_of(guest, disk) for disk in disks)))
@@ -152,7 +163,7 @@ class Survey:
     def _look_at(self, disk: Disk, own: str, guest: Guest, world: World, recorded: Optional[RecordedDisk]) -> None:
         """Add a disk's own volume to the world, and its source where it is needed."""
         pool = world.pools[pool_of(guest, disk)]
-        found = self.volumes.look(pool, own, own_format(disk, guest.clone, pool.kind), ours=bool(recorded), system=disk.use == "system")
+        found = self._own(pool, own, disk, guest, recorded)
         world.found[f"{pool.path}/{own}"] = found
         # A user's or scratch disk that exists stays as it is; its first content is of no interest any more.
         wanted = disk.use == "system" or disk.format == "iso" or not found.header
@@ -161,8 +172,13 @@ class Survey:
             linked = disk.format == "iso" or disk.use == "system" and guest.clone == "linked"
             # There is no copying of a base in a pool that is reached through streams (see plan_storage).
             whole = pool.kind in STREAMED and not there and not linked
-            wish = Wanted(disk.file, disk.format, disk.checksums, pool, recorded, there, whole)
+            wish = Wanted(disk.file, disk.format, disk.checksums, pool, recorded or self.known.get(disk.id), there, whole)
             self._source(disk.id, guest, wish, world)
+
+    def _own(self, pool: Pool, name: str, disk: Disk, guest: Guest, recorded: Optional[RecordedDisk]) -> Found:
+        """Return the guest's own volume for a disk as it is."""
+        format = own_format(disk, guest.clone, pool.kind)
+        return self.volumes.look(pool, name, format, ours=bool(recorded), system=disk.use == "system")
 
     def _source(self, key: str, guest: Guest, wanted: Wanted, world: World) -> Optional[Source]:
         """Add a file of the image to the world, with the base volume that it is in the pool."""
@@ -173,11 +189,11 @@ class Survey:
             world.found[f"{wanted.pool.path}/{base_name(source.base, wanted.format)}"] = base
         return source
 
-    def _left(self, record: Optional[Record], live: Optional[Live]) -> World:
-        """Return what is left of a guest that is to go."""
+    def left(self, record: Optional[Record], live: Optional[Live]) -> World:
+        """Return what there is of the volumes of a guest's generations."""
         world = World({}, {}, {})
         disks = disk_paths(live.xml) if live else ()
-        for disk in record.disks if record else ():
+        for disk in record.all_disks if record else ():
             pool, world.found[disk.path] = self.volumes.left(disk, disks)
             if pool:
                 world.pools[disk.pool] = pool

@@ -1,0 +1,251 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to the next generation of a guest's disks: staged while the guest runs, then switched to.
+
+What is written before the one definition that makes it active only adds to what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import claims, definition, history, xml
+from .aim import SKIPPED, SNAPSHOT, Aim, idle, status_of
+from .derived import has_uefi
+from .errors import ImageError
+from .history import Edition, say
+from .lifecycle import RUNNING, UP
+from .living import plan_start, plan_waits
+from .merge import Change
+from .moves import KeepState
+from .pipeline import keep_machine, plan_volumes, record_of, render
+from .plan import Plan, Sighting
+from .present import want
+from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk
+from .steps import CreateVolume, DefineDomain, DeleteVolume, GrowVolume, ImportBase, StartDomain, StopDomain
+from .units import MIB, whole_blocks
+from .volume import BLOCK, Found, StoragePlan, World, base_name
+
+
+def plan_forward(sighting: Sighting, record: Record, aim: Aim) -> Plan:
+    """Plan to stage another version of the image, and if that is asked for, to switch to it."""
+    if record.image != sighting.image.name:
+        if aim.skip_others:
+            return idle(sighting, SKIPPED)
+        raise ImageError(
+            f"is a guest of image {record.image}, and this image is {sighting.image.name}; a guest moves between versions of "
+            "one image (other_images: skip leaves such guests alone)"
+        )
+    sighting, stale = _without_stale(sighting, record)
+    storage = plan_volumes(sighting, sighting.aimed)
+    edition = Edition.of(sighting.image, [volume.recorded() for volume in storage.volumes])
+    if edition.is_that_of(record):
+        return _go_on(sighting, record) if record.state == PENDING and aim.state == "active" else idle(sighting, status_of(record))
+    _refuse_to_begin(sighting, record, edition, aim)
+    staging = _stage(sighting, record, storage, stale, aim)
+    return staging if aim.state == "staged" else _switch(sighting, record, storage, staging, aim)
+
+
+def _refuse_to_begin(sighting: Sighting, record: Record, edition: Edition, aim: Aim) -> None:
+    if record.state != CONFIRMED:
+        raise ImageError(
+            f"is on {say(record)}, which is {record.state}; confirm it or roll it back first, then it can move to another version"
+        )
+    bad = next((one for one in record.in_state(BAD) if edition.is_that_of(one)), None)
+    if bad and not aim.retry:
+        why = f": {bad.reason}" if bad.reason else ""
+        raise ImageError(f"was on that version before, as {say(bad)}, and rolled back{why}; retry: true tries it again")
+    if sighting.busy:
+        raise ImageError("; ".join(sighting.busy))
+
+
+def _without_stale(sighting: Sighting, record: Record) -> tuple[Sighting, tuple[DeleteVolume, ...]]:
+    """Return the world without the volumes of a staged generation that are not as they are to be, and steps to their end.
+
+    No guest ever had them: another version was staged, or what made them did not end.
+    """
+    staged, world = record.staged, sighting.world
+    if staged is None:
+        return sighting, ()
+    found, steps = dict(world.found), []
+    for disk in staged.disks:
+        pool = world.pools.get(disk.pool)
+        there = world.file(disk.path)
+        if disk.shared or disk.use == "user" and not disk.over or pool is None or f"{pool.path}/{disk.volume}" != disk.path:
+            continue
+        if (there.header or there.listed) and not _fits(sighting, disk, there):
+            steps.append(DeleteVolume(pool, disk.volume))
+            found[disk.path] = Found(None, False)
+    return replace(sighting, world=World(world.pools, world.sources, found)), tuple(steps)
+
+
+def _fits(sighting: Sighting, disk: RecordedDisk, there: Found) -> bool:
+    """Return whether a volume that was staged is what is to be staged now."""
+    source, wanted = sighting.world.sources.get(disk.id), _disk_of(sighting, disk.id)
+    if not there.header or wanted is None or disk.over:
+        return False
+    if wanted.use == "scratch":
+        return not source and there.header.capacity == scratch_size(sighting.guest, wanted)
+    if source is None or source.digest is None:
+        return False
+    if there.header.backing:
+        return there.header.backing.rpartition("/")[2] == base_name(source.base, wanted.format)
+    # A file system that cannot write down what a copy was made from leaves the record to say so.
+    return (disk.digest if there.origin is None else there.origin) == source.digest
+
+
+def _disk_of(sighting: Sighting, disk_id: str):
+    boot = sighting.image.boots[sighting.verdict.index]
+    return next((disk for disk in sighting.image.disks_of(boot) if disk.id == disk_id), None)
+
+
+def scratch_size(guest, disk) -> int:
+    """Return the size in bytes that a scratch disk is to have; 0 where nobody says it."""
+    option = guest.disks.get(disk.id)
+    return whole_blocks((option and option.size) or (disk.size_mib or 0) * MIB)
+
+
+def _stage(sighting: Sighting, record: Record, storage: StoragePlan, stale: tuple, aim: Aim) -> Plan:
+    """Plan what can be done while the guest runs: bases first, which take long, then the record, then its own volumes."""
+    live = sighting.live
+    new = tuple(volume.recorded() for volume in storage.volumes if volume.shared or record.disk_at(volume.path) is None)
+    staged = history.stage(record, sighting.image, sighting.aimed.generation, new + _overlays(sighting, record, storage))
+    bringing = tuple(step for step in storage.steps if isinstance(step, ImportBase))
+    making = tuple(step for step in storage.steps if not isinstance(step, (ImportBase, GrowVolume)))
+    text, defining, changes = live.xml, (), ()
+    if record != staged:
+        text = history.with_record(live.xml, staged)
+        defining = (DefineDomain(sighting.name, text, new=False, before=live.as_read),)
+        changes = (Change("metadata/record/staged", record.staged and say(record.staged), say(staged.staged)),)
+    # Whatever would be wrong with it is told now.
+    _definition(sighting, record, storage, aim)
+    return Plan(
+        name=sighting.name,
+        steps=(*bringing, *stale, *defining, *making),
+        changes=changes,
+        before=live.as_read,
+        after=text,
+        verdict=sighting.verdict,
+        volumes=storage.volumes,
+        was=live.state,
+        state=live.state,
+        status=STAGED,
+    )
+
+
+def _overlays(sighting: Sighting, record: Record, storage: StoragePlan) -> tuple[RecordedDisk, ...]:
+    """Return the volumes that the switch makes over the user's; `sighting.overlays` has their names."""
+    had = [volume for volume in storage.volumes if volume.disk in sighting.overlays and record.disk_at(volume.path)]
+    blocks = [volume for volume in had if volume.kind == BLOCK]
+    if blocks:
+        raise ImageError(
+            f"user_disks: snapshot makes files over the user's disks, and pool {blocks[0].pool} of disk {blocks[0].disk} holds "
+            "block devices; say user_disks: keep"
+        )
+    return tuple(
+        RecordedDisk(
+            id=volume.disk,
+            use="user",
+            pool=volume.pool,
+            volume=sighting.overlays[volume.disk],
+            path=f"{sighting.world.pools[volume.pool].path}/{sighting.overlays[volume.disk]}",
+            shared=False,
+            format="qcow2",
+            digest=volume.digest,
+            over=volume.path,
+        )
+        for volume in had
+    )
+
+
+def _definition(sighting: Sighting, record: Record, storage: StoragePlan, aim: Aim) -> definition.Definition:
+    """Return the definition of the next generation, with its record; raise ImageError for what cannot be."""
+    live, runs = sighting.live, sighting.live.state in RUNNING
+    desired, absent = render(sighting, keep_machine(sighting), storage)
+    _refuse_disks(sighting, storage, desired)
+    over = {one.over: one for one in _overlays(sighting, record, storage)}
+    begun = replace(
+        sighting.aimed,
+        state=PENDING if runs else CONFIRMED,
+        since=sighting.now,
+        owner=aim.owner if runs else None,
+        until=aim.now + aim.lease if runs and aim.owner else None,
+        was=live.state if runs else None,
+    )
+    after = record_of(sighting, storage, desired, begun)
+    after = replace(after, disks=tuple(over.get(disk.path, disk) for disk in after.disks))
+    # What runs is not to be changed, but ended.
+    off = replace(live, active=None)
+    found = want(desired, off, history.activate(record, after, live.as_read), sighting.guest.course, absent).definition
+    return replace(found, xml=history.repoint(found.xml, {path: (one.path, one.format) for path, one in over.items()}))
+
+
+def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:
+    claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
+    new = [volume.path for volume in storage.volumes if not volume.shared and volume.use != "user"]
+    claims.refuse_taken(sighting.name, new, sighting.taken)
+    claims.refuse_changed_disks(sighting.aimed, storage.volumes)
+    claims.refuse_lost_firmware(xml.parse(sighting.live.xml, "live domain"), desired)
+
+
+def _switch(sighting: Sighting, record: Record, storage: StoragePlan, staging: Plan, aim: Aim) -> Plan:
+    """Plan to make the next generation active: the guest is stopped, defined anew and started."""
+    live, guest, name = sighting.live, sighting.guest, sighting.name
+    runs = live.state in RUNNING
+    found = _definition(sighting, record, storage, aim)
+    start = plan_start(name, xml.parse(found.xml, "domain").get("type"), "shutoff", guest.wait)
+    steps = [
+        *staging.steps,
+        *((StopDomain(name, guest.shutdown.timeout, guest.shutdown.force),) if runs else ()),
+        # Off: the guest sees the new size when it starts.
+        *(replace(step, domain=None) for step in storage.steps if isinstance(step, GrowVolume)),
+        *keep_state(sighting, record),
+        *_overlay_steps(sighting, record, storage),
+        DefineDomain(name, found.xml, new=False, before=live.as_read, follows=bool(staging.changes)),
+        *((start,) if runs else ()),
+    ]
+    snapshot = "; its user disks stay as they are, without a snapshot" if aim.user_disks == SNAPSHOT else ""
+    unproved = f"does not run, and stays so: it is switched, and nothing shows that the new version is healthy{snapshot}"
+    return replace(
+        staging,
+        steps=tuple(steps),
+        waits=plan_waits(name, steps, "running", guest.wait) if runs else (),
+        changes=found.changes,
+        after=found.xml,
+        state="running" if runs else live.state,
+        warnings=() if runs else (unproved,),
+        status=PENDING if runs else CONFIRMED,
+        # Until it is defined anew, the guest can run on as it was.
+        way_back=(StartDomain(name, None),) if runs else (),
+    )
+
+
+def keep_state(sighting: Sighting, record: Record) -> tuple:
+    """Return the step that keeps UEFI variables and TPM state with the generation that is left, where there are any."""
+    # Also where libvirt has not made them yet: then it is kept that there were none.
+    tree = xml.parse(sighting.live.xml, "live domain")
+    has_state = has_uefi(tree) or tree.find("devices/tpm/backend[@type='emulator']") is not None
+    return (KeepState(sighting.name, record.generation, record.domain or ""),) if has_state else ()
+
+
+def _overlay_steps(sighting: Sighting, record: Record, storage: StoragePlan):
+    """Give the steps that make the volumes over the user's; what a killed run left of them has nothing in it."""
+    volumes = {volume.path: volume for volume in storage.volumes}
+    for one in _overlays(sighting, record, storage):
+        volume, there = volumes[one.over], sighting.world.file(one.path)
+        pool = sighting.world.pools[one.pool]
+        if there.header or there.listed:
+            raise ImageError(f"volume {one.path} exists and is not this guest's; it is not overwritten: remove it")
+        yield CreateVolume(pool, one.volume, "qcow2", volume.capacity, volume.path, volume.format, stale=False)
+
+
+def _go_on(sighting: Sighting, record: Record) -> Plan:
+    """Plan to wait for a guest whose switch was made by a run that did not end; one that was to run and does not is started."""
+    live, guest = sighting.live, sighting.guest
+    starts = live.state not in UP and record.was in RUNNING
+    kind = xml.parse(live.xml, "live domain").get("type")
+    steps = (plan_start(sighting.name, kind, live.state, guest.wait),) if starts else ()
+    state = "running" if starts else live.state
+    waits = plan_waits(sighting.name, steps, state, guest.wait)
+    return replace(idle(sighting, PENDING), steps=steps, waits=waits, state=state, way_back=())
