@@ -19,6 +19,7 @@ class Phase:
     """A call that is killed; `given` are calls before it, `again` those of another control node that finish it.
 
     `back` is the call that goes back instead, to the version `former`. With `off` the guest is stopped before the call.
+    `drops`: in which columns the user disks go back to where they were before the switch.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Phase:
     again: tuple = ()
     back: tuple = ()
     off: bool = False
+    drops: tuple = ()
 
     @property
     def columns(self) -> tuple:
@@ -88,12 +90,12 @@ PRUNED = generation("pruned", 3)
 PHASES = (
     Phase("stage", STAGED, (deployed(),), (STAGED,)),
     Phase("activate keep", ACTIVE, (deployed(), STAGED), (ACTIVE, CONFIRMED), (BACK_CALL,)),
-    Phase("activate snapshot", ACTIVE_SNAPSHOT, (deployed(), STAGED), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT), (BACK_SNAPSHOT,)),
+    Phase("activate snapshot", ACTIVE_SNAPSHOT, (deployed(), STAGED), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT), (BACK_SNAPSHOT,), drops=(BACK,)),
     Phase("confirm keep", CONFIRMED, PENDING, (CONFIRMED,)),
     Phase("confirm snapshot", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,)),
     Phase("confirm snapshot, off", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), off=True),
     Phase("rollback keep", BACK_CALL, PENDING, (BACK_CALL,)),
-    Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,)),
+    Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,), drops=(KILL, POWER)),
     Phase("rollback confirmed", BACK_CALL, (*PENDING, CONFIRMED), (BACK_CALL,)),
     Phase("prune", PRUNED, THIRD, (PRUNED,)),
 )

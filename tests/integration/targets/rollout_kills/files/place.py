@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -92,12 +93,21 @@ class Said:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a phase begins with."""
+    """What a phase begins with; `below` are the boots that the user's volume tells of, where there is an overlay over it."""
 
     xml: str
     active: bool
     history: str
     sources: tuple
+    below: Optional[str]
+
+
+@dataclass(frozen=True)
+class Life:
+    """A life of the guest: libvirt's number of it, and what its user disk tells of, if it is known."""
+
+    id: int
+    history: str
 
 
 class Place:
@@ -113,6 +123,7 @@ class Place:
             os.makedirs(path)
         os.chmod(self.own, 0o711)
         os.chmod(self.folder, 0o711)
+        self.life: Optional[Life] = None
         self.link = libvirt.open(HERE)
         told = f"<pool type='dir'><name>{name}</name><target><path>{self.folder}</path></target></pool>"
         self.pool = self.link.storagePoolCreateXML(told)
@@ -194,19 +205,22 @@ class Place:
         return said_of(self.disk(SYSTEM))
 
     def check_volumes(self) -> None:
-        """Check that each qcow2 volume in the pool is sound, with all that is below it."""
+        """Check that each qcow2 volume in the pool that no guest has open is sound, and the chains of the guest's disks."""
+        domain = self.must()
+        used = [path for _target, path, _format in sources_of(domain.XMLDesc())] if domain.isActive() else []
         for name in self.files():
-            if name.endswith(".qcow2"):
-                _tool("check", "-q", "-f", "qcow2", os.path.join(self.folder, name))
+            path = os.path.join(self.folder, name)
+            if name.endswith(".qcow2") and path not in used:
+                _tool("check", "-q", "-f", "qcow2", path)
         for _target, path, format in self.sources():
-            _tool("info", "-f", format, "--backing-chain", path)
+            _tool("info", "-U", "-f", format, "--backing-chain", path)
 
     # Its life
 
     def ready(self) -> Said:
         """Return what the guest, which runs, has said when it has written all; raise Failed where it never does."""
         start, length = line_place()
-        deadline = time.monotonic() + BOOT_SECONDS
+        deadline, text = time.monotonic() + BOOT_SECONDS, b""
         while time.monotonic() < deadline:
             try:
                 text = self.must().memoryPeek(start, length, libvirt.VIR_MEMORY_PHYSICAL)
@@ -219,38 +233,76 @@ class Place:
         raise Failed(f"the guest has not booted after {BOOT_SECONDS} s; its memory has {text!r}")
 
     def start(self) -> Said:
+        """Start the guest, and remember that life of it."""
         self.must().create()
-        return self.ready()
+        said = self.ready()
+        self.life = Life(self.must().ID(), "")
+        return said
 
     def stop(self, flags: int = libvirt.VIR_DOMAIN_DESTROY_GRACEFUL) -> None:
-        domain = self.domain
-        if domain is not None and domain.isActive():
-            domain.destroyFlags(flags)
+        """Take the guest's power, if it runs; what is known of its disks must be true."""
+        domain, life = self.domain, self.life
+        if domain is None or not domain.isActive():
+            return
+        ended = life and life.id == domain.ID() and life.history
+        domain.destroyFlags(flags)
+        self.life = None
+        if ended and self.history() != ended:
+            raise Failed(f"the guest that ran on from point to point had {ended}, and its user disk has {self.history()}")
 
-    def keep(self, key: str, active: bool) -> Kept:
+    def is_same_life(self, history: str) -> bool:
+        """Return whether the guest still lives the life that `start` began; then note what its user disk has."""
+        if not self.life or self.life.id != self.must().ID():
+            return False
+        self.life = Life(self.life.id, history)
+        return True
+
+    def keep(self, key: str) -> Kept:
         """Keep all that is there for `restore`; the guest is off."""
-        target = os.path.join(self.kept, key)
-        if not os.path.isdir(target):
-            subprocess.run(["cp", "-a", "--sparse=always", self.folder, target], check=True)
-        return Kept(self.xml(), active, self.history(), self.sources())
+        subprocess.run(["cp", "-a", "--sparse=always", self.folder, os.path.join(self.kept, key)], check=True)
+        _target, path, format = self.sources()[USER]
+        below = None
+        if format == "qcow2":
+            told = json.loads(_tool("info", "--output=json", "-f", format, path))
+            below = history_of(self.content(told["full-backing-filename"], told["backing-filename-format"]))
+        return Kept(self.xml(), True, self.history(), self.sources(), below)
 
     def restore(self, key: str, kept: Kept) -> str:
-        """Bring back what was kept; return the history of the user disk then."""
-        self.stop()
+        """Bring back what was kept, and let the guest run; return the history of its user disk then.
+
+        A guest that still runs on these disks runs on: it has noticed nothing of what was done beside it.
+        """
+        runs_on = kept.active and self._lives_on(kept)
+        if not runs_on:
+            self.stop()
+        used = [os.path.basename(path) for _target, path, _format in kept.sources] if runs_on else []
         for name in self.files():
-            os.unlink(os.path.join(self.folder, name))
-        subprocess.run(["cp", "-a", "--sparse=always", f"{self.kept}/{key}/.", self.folder], check=True)
+            if name not in used:
+                os.unlink(os.path.join(self.folder, name))
+        source = os.path.join(self.kept, key)
+        names = [os.path.join(source, name) for name in os.listdir(source) if name not in used]
+        subprocess.run(["cp", "-a", "--sparse=always", *names, self.folder], check=True)
         self.pool.refresh()
         self.link.defineXML(kept.xml)
+        if runs_on:
+            return self.life.history
         if not kept.active:
             return kept.history
         said = self.start()
         if said.counter != len(kept.history) + 1:
             raise Failed(f"begins with counter {said.counter} after history {kept.history}")
-        return f"{kept.history}{said.version}"
+        self.life = Life(self.life.id, f"{kept.history}{said.version}")
+        return self.life.history
+
+    def _lives_on(self, kept: Kept) -> bool:
+        domain = self.domain
+        if domain is None or not self.life or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+            return False
+        return self.life.id == domain.ID() and self.life.history and sources_of(domain.XMLDesc()) == kept.sources
 
     def empty(self) -> None:
         """Remove by force all that is there."""
+        self.life = None
         self.stop(0)
         domain = self.domain
         if domain is not None:

@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from ansible.module_utils import basic
 from calls import KILLED, Point, Watch, points_of
-from phases import BACK, KILL, POWER, Phase, other
-from place import SYSTEM, USER, Failed, Kept, Place, said_of
+from libvirt import libvirtError
+from phases import BACK, POWER, Phase, other
+from place import Failed, Kept, Place, Said
 
 PLUGINS = "ansible_collections.virt.image.plugins"
 SECONDS = 60
@@ -56,10 +57,7 @@ class Course:
 
 @dataclass(frozen=True)
 class End:
-    """How all is in the end: definition, volumes, whether the guest runs, and the boots that its user disk keeps.
-
-    `kept`: how many of the boots before the call are still there.
-    """
+    """How all is in the end: definition, volumes, whether the guest runs, its version."""
 
     definition: str
     files: list
@@ -141,7 +139,7 @@ def _be_module(place: Place, main, params: dict, end, check: bool, output, seen:
         options = {"_ansible_check_mode": check, "_ansible_diff": False, **params}
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
         basic._ANSIBLE_PROFILE = "legacy"
-        watch = Watch(lambda said: WRITE(seen, f"+{said}\n".encode()), end)
+        watch = Watch(lambda said: WRITE(seen, f"+{said.replace(place.name, 'guest')}\n".encode()), end)
         try:
             main()
         except SystemExit as exit:
@@ -177,20 +175,19 @@ class Trial:
         """Return what the phase begins with, and under which key it is kept."""
         given = json.dumps(phase.given)
         if given not in self._begins:
-            # A run of another phase may have begun with the first of these calls.
             self.place.empty()
             for call in phase.given:
                 self.must(call)
             self.place.ready()
             self.place.stop()
             key = str(len(self._begins))
-            self._begins[given] = key, self.place.keep(key, True)
+            self._begins[given] = key, self.place.keep(key)
         key, kept = self._begins[given]
-        return key, Kept(kept.xml, not phase.off, kept.history, kept.sources)
+        return key, replace(kept, active=not phase.off)
 
     def _undisturbed(self, phase: Phase) -> Course:
         course = Course(*self._begin(phase))
-        history = self.place.restore(course.key, course.begin)
+        self.place.restore(course.key, course.begin)
         ran = self.must(phase.call)
         course.calls, course.looked = ran.calls, ran.looked
         course.old, course.new = course.begin.sources, self.place.sources()
@@ -199,10 +196,9 @@ class Trial:
         course.final = self._end()
         if phase.back:
             self.place.restore(course.key, course.begin)
-            self.must(phase.call)
-            self.must(phase.back)
+            for call in (phase.call, *phase.back):
+                self.must(call)
             course.back = self._end()
-        del history
         return course
 
     def _end(self) -> End:
@@ -222,7 +218,8 @@ class Trial:
             points, row.left = points_of(course.calls)
             points = [one for one in points if not numbers or one.index + 1 in numbers]
             row.outcomes = [self._try(phase, column, point) for point in points]
-        except Failed as failed:
+            self.place.stop()
+        except (Failed, libvirtError) as failed:
             row.failure = str(failed)
         row.seconds = time.monotonic() - begun
         return row
@@ -232,8 +229,10 @@ class Trial:
         one, begun = Outcome(phase.name, column, point), time.monotonic()
         try:
             self._walk(phase, one)
-        except Failed as failed:
+        except (Failed, libvirtError) as failed:
             one.failure = str(failed)
+            # Whatever it is now, it is not gone on with.
+            self.place.life = None
             one.after = one.after or "FAILED"
         one.seconds = time.monotonic() - begun
         return one
@@ -241,20 +240,23 @@ class Trial:
     def _walk(self, phase: Phase, one: Outcome) -> None:
         place, course = self.place, self._course(phase)
         history = place.restore(course.key, course.begin)
+        base = course.begin.below or history
         killed = perform(place, phase.call, one.point)
         if killed.status != KILLED or killed.calls[-1] != one.point.call:
             raise Failed(f"was not killed there: {killed.status} {killed.calls[-1:]} {killed.told.get('msg', '')}")
-        state = place.state()
-        one.on = f"{self._generation(course)} {state}"
+        state, on = place.state(), self._generation(course)
+        one.on = f"{on} {state}"
         if one.column == POWER:
-            left = self._lose_power(course, history)
-            one.on = f"{one.on}, boots"
+            left = self._lose_power(history, base)
+        elif state == "running":
+            left = _continued(place.ready(), history, base)
         else:
             left = history
-        calls = phase.again if one.column != BACK else (phase.back,)
+        calls = phase.again if one.column != BACK else phase.back
         for call in calls:
             self.must(other(call) if call[0] == "generation" else call)
-        self._check_end(course, course.back if one.column == BACK else course.final, left, one)
+        dropped = one.column in phase.drops and on == "new"
+        self._check_end(course.back if one.column == BACK else course.final, base if dropped else left, one)
 
     def _generation(self, course: Course) -> str:
         """Return which generation the guest is on; raise Failed where it is on none."""
@@ -267,34 +269,35 @@ class Trial:
             raise Failed(f"is defined with disks that are not there: {gone}")
         return names[0]
 
-    def _lose_power(self, course: Course, history: str) -> str:
+    def _lose_power(self, history: str, base: str) -> str:
         """Take the guest's power, check what it left, and start it by hand; return the history of its user disk then."""
         place = self.place
         place.stop(0)
         place.check_volumes()
         left, system = place.history(), place.system()
+        if not any(left[: len(known)] == known and len(left) <= len(known) + 1 for known in (history, base)):
+            raise Failed(f"after the loss of power its user disk has {left}; it had {history}, and before the switch {base}")
         said = place.start()
         if (said.version, said.system, said.counter) != (system.version, system.system + 1, len(left) + 1):
             raise Failed(f"after the loss of power it says {said}; its disks had {system} and {left}")
         return f"{left}{said.version}"
 
-    def _check_end(self, course: Course, wanted: End, left: str, one: Outcome) -> None:
-        """Check how all is in the end."""
-        place, wrong = self.place, []
+    def _check_end(self, wanted: End, kept: str, one: Outcome) -> None:
+        """Check how all is in the end; `kept` are the boots of which the user disk must tell still."""
+        place = self.place
         state = place.state()
-        if wanted.active or state == "running":
-            said = place.ready()
-        place.stop()
+        said = place.ready() if state == "running" else None
+        if said and place.is_same_life(kept):
+            # It has noticed nothing, and is used for the next point; its disks are looked at when it ends.
+            history, system = kept, said
+        else:
+            place.stop()
+            history, system = place.history(), place.system()
         place.check_volumes()
-        history, system = place.history(), place.system()
-        if wanted.active and (said.version, said.counter) != (wanted.version, len(history)):
-            wrong.append(f"says {said}, and its user disk has {history}")
-        if system.version != wanted.version:
-            wrong.append(f"is version {system.version}, not {wanted.version}")
-        if (state == "running") != wanted.active and one.column != POWER:
+        one.counter = f"{kept} > {history}"
+        wrong = _wrong_boots(said or system, system, history, kept, wanted, one.column)
+        if state != ("running" if wanted.active else "off"):
             wrong.append(f"is {state}")
-        one.counter = f"{left}>{history}"
-        wrong += self._lost(course, left, history, one)
         if place.files() != wanted.files:
             wrong.append(f"volumes {place.files()}, not {wanted.files}")
         listed = [name for name in place.files() if not name.startswith(".")]
@@ -304,7 +307,27 @@ class Trial:
         wrong += list(difflib.unified_diff(*lines, "definition wanted", "found", "", "", 0, ""))
         if wrong:
             raise Failed("\n".join(wrong))
-        one.after = f"version {system.version} {state}"
+        one.after = f"{system.version} {state}"
 
-    def _lost(self, course: Course, left: str, history: str, one: Outcome) -> list:
-        return [] if history.startswith(left) else [f"the user disk had {left}, and has {history}"]
+
+def _continued(said: Said, history: str, base: str) -> str:
+    """Return the history of the user disk of a guest that runs after the kill: it went on, or has booted once more."""
+    for known in (history, f"{history}{said.version}", f"{base}{said.version}"):
+        if said.counter == len(known) and known.endswith(str(said.version)):
+            return known
+    raise Failed(f"runs after the kill and says {said}; its user disk had {history}, and before the switch {base}")
+
+
+def _wrong_boots(said: Said, system: Said, history: str, kept: str, wanted: End, column: str) -> list:
+    """Return what is wrong with the counters: no boot is lost, none is on another version than the last one."""
+    wrong, version = [], str(wanted.version)
+    if system.version != wanted.version:
+        wrong.append(f"is version {system.version}, not {version}")
+    if said.version != system.version or said.counter not in (0, len(history)):
+        wrong.append(f"says {said}, and its disks are of {system} and {history}")
+    if not history.startswith(kept) or history[len(kept) :].strip(version):
+        wrong.append(f"its user disk has {history}, not {kept} and then {version}")
+    # Of a boot that the power took in the middle, the system disk may know alone.
+    if system.system - history.count(version) not in ((0, 1) if column == POWER else (0,)):
+        wrong.append(f"its system disk saw {system.system} boots, and its user disk {history}")
+    return wrong
