@@ -47,12 +47,13 @@ os.lockf fcntl.ioctl fcntl.lockf shutil.unpack_archive shutil.make_archive""".sp
 # Calls of os without an event.
 SILENT = """write pwrite writev pwritev fsync fdatasync posix_fallocate copy_file_range sendfile splice mkfifo mknod sync
 """.split()
+DIGEST = re.compile("sha256-[0-9a-f]{64}")
 FILE_CALLS = ("write", "writelines", "truncate")
 
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """Where a process ends: before one of its calls, or just after it."""
+    """Where a process ends: before one of its calls, or just after it; with a negative index, at the first that is so named."""
 
     index: int
     when: str
@@ -95,12 +96,16 @@ class Watch:
         """Note a call before it is made, and end here if this is the place; `when`: or after it was made."""
         if when == BEFORE:
             self._count += 1
-            self._told(f"{name}({', '.join(filter(None, map(self._short, arguments)))})")
-        if self._end and (self._end.index, self._end.when) == (self._count - 1, when):
+            kind = self._short if name.startswith("vir") else short
+            self._told(f"{name}({', '.join(filter(None, map(kind, arguments)))})")
+        end = self._end
+        if end and end.when == when and (end.index == self._count - 1 or end.index < 0 and end.call == name):
             os._exit(KILLED)
 
     def _short(self, value) -> str:
-        """Return an argument in a few letters."""
+        """Return an argument of libvirt in a few letters; a number is a flag or a size."""
+        if isinstance(value, int):
+            return ""
         kind = re.match('<capsule object "(vir(?:Domain|StoragePool|StorageVol))Ptr"', repr(value))
         if kind:
             return getattr(self._module, f"{kind[1]}GetName")(value)
@@ -212,9 +217,10 @@ def points_of(calls: list[str]) -> tuple[list[Point], int]:
 
 
 def short(value) -> str:
+    """Return an argument in a few letters; a number may be that of an open file."""
     if isinstance(value, str):
         name = re.search("<name>(.*?)</name>", value) if value.startswith("<") else None
-        return name[1] if name else os.path.basename(value)[-50:]
+        return name[1] if name else DIGEST.sub("sha256-...", os.path.basename(value))[-50:]
     if isinstance(value, (list, tuple)):
         # Of a command the end says more, and a program may be in the middle.
         return " ".join(short(one) for one in value if "\n" not in str(one))[-50:]
@@ -222,8 +228,8 @@ def short(value) -> str:
         return f"{len(value)} bytes"
     if isinstance(value, int) and not isinstance(value, bool) and value > 2:
         try:
-            return os.path.basename(os.readlink(f"/proc/self/fd/{value}"))[-50:]
+            return short(os.readlink(f"/proc/self/fd/{value}"))
         except OSError:
-            # A flag or a size.
+            # A size.
             return ""
     return ""

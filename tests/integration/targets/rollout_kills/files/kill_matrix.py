@@ -22,6 +22,7 @@ OWN: dict = {}
 HEADS = {
     "kill": "killed; the next run finishes",
     "power": "and loses its power; the next run finishes",
+    "off": "and stays off; the next run finishes",
     "back": "killed; the next run goes back",
 }
 
@@ -52,7 +53,7 @@ def main() -> int:
 def _run(work: str, chosen: list, options) -> list:
     """Return what came out of each phase in each column."""
     context = multiprocessing.get_context("fork")
-    jobs = sorted(((phase, column) for phase in chosen for column in phase.columns), key=lambda job: -job[0].weight)
+    jobs = sorted(((phase, column) for phase in chosen for column in phase.calls), key=lambda job: -job[0].weight)
     with context.Pool(options.jobs, _begin, (context.Value("i", 0), work, options)) as pool:
         found = []
         for row in pool.imap_unordered(_walk, jobs, 1):
@@ -81,7 +82,7 @@ def _show(found: list, begun: float) -> int:
     """Print the matrix, and return whether a point failed."""
     failures = []
     for name in dict.fromkeys(row.phase for row in found):
-        rows = {row.column: row for row in found if row.phase == name}
+        rows = {column: row for column in HEADS for row in found if (row.phase, row.column) == (name, column)}
         failures += _show_phase(name, rows)
     outcomes = [one for row in found for one in row.outcomes]
     failures += [(f"{row.phase} ({row.column})", "without a kill", row.failure) for row in found if row.failure]

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from sector import BAD
 
-# What happens between the kill and the next run: nothing; the host loses its power, and the guest is started by hand;
-# nothing, and the next run goes back instead of on.
-KILL, POWER, BACK = "kill", "power", "back"
+# What happens between the kill and the next run: nothing; the host loses its power, and the guest is started by hand; it
+# loses its power, and the guest stays off; nothing, and the next run goes back instead of on.
+KILL, POWER, OFF, BACK = "kill", "power", "off", "back"
 
 
 @dataclass(frozen=True)
 class Phase:
     """A call that is killed; `given` are calls before it, `again` those of another control node that finish it.
 
-    `back` is the call that goes back instead, to the version `former`. With `off` the guest is stopped before the call.
-    `drops`: in which columns the user disks go back to where they were before the switch.
+    `back` are the calls that go back instead, and `dark` those that finish it with a guest that is off after a loss of
+    power. `cut`: after `given` the call has been killed there, and the guest is off.
     """
 
     name: str
@@ -27,13 +27,18 @@ class Phase:
     given: tuple = ()
     again: tuple = ()
     back: tuple = ()
-    off: bool = False
-    drops: tuple = ()
+    dark: tuple = ()
+    cut: str = ""
 
     @property
-    def columns(self) -> tuple:
-        """Return what may happen after the kill."""
-        return (KILL, POWER, BACK) if self.back else (KILL, POWER)
+    def calls(self) -> dict:
+        """Return for each column the calls that are made after the kill."""
+        found = {KILL: self.again, POWER: self.again, OFF: self.dark, BACK: self.back}
+        return {column: calls for column, calls in found.items() if calls}
+
+    def goes_back(self, column: str) -> bool:
+        """Return whether the guest ends on the generation before."""
+        return column == BACK or self.call[1]["state"] == "rolled_back"
 
     @property
     def weight(self) -> int:
@@ -87,15 +92,25 @@ PENDING, PENDING_SNAPSHOT = (deployed(), ACTIVE), (deployed(), ACTIVE_SNAPSHOT)
 THIRD = (*PENDING, CONFIRMED, ACTIVE_3, CONFIRMED_3)
 PRUNED = generation("pruned", 3)
 
+MERGE = "virDomainBlockCommit"
+
 PHASES = (
     Phase("stage", STAGED, (deployed(),), (STAGED,)),
     Phase("activate keep", ACTIVE, (deployed(), STAGED), (ACTIVE, CONFIRMED), (BACK_CALL,)),
-    Phase("activate snapshot", ACTIVE_SNAPSHOT, (deployed(), STAGED), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT), (BACK_SNAPSHOT,), drops=(BACK,)),
+    Phase(
+        "activate snapshot",
+        ACTIVE_SNAPSHOT,
+        (deployed(), STAGED),
+        (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
+        (BACK_SNAPSHOT,),
+        (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
+    ),
     Phase("confirm keep", CONFIRMED, PENDING, (CONFIRMED,)),
-    Phase("confirm snapshot", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,)),
-    Phase("confirm snapshot, off", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), off=True),
+    # Only a guest that runs can be confirmed, so it is started first; but one whose disks are being merged may be off.
+    Phase("confirm snapshot", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), (), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT)),
+    Phase("confirm snapshot, off", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), cut=MERGE),
     Phase("rollback keep", BACK_CALL, PENDING, (BACK_CALL,)),
-    Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,), drops=(KILL, POWER)),
+    Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,), (), (BACK_SNAPSHOT,)),
     Phase("rollback confirmed", BACK_CALL, (*PENDING, CONFIRMED), (BACK_CALL,)),
     Phase("prune", PRUNED, THIRD, (PRUNED,)),
 )

@@ -35,6 +35,7 @@ DESCRIPTOR = """<image><name version="{version}">rollout-kill</name><domain><boo
 # Not virtio: SeaBIOS does not bring up the virtio disks that it is not to boot from (is_bootprio_strict, virtio-blk.c).
 SYSTEM, USER = 0, 1
 # libvirt's own, and what differs from run to run.
+EMPTY = re.compile(r"\n *<backingStore/>")
 TIMES = re.compile(' (since|until|stamp|owner)="[^"]*"')
 
 
@@ -163,8 +164,12 @@ class Place:
         return self.must().XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
 
     def definition(self) -> str:
-        """Return the guest's definition without what tells the time, or who it was."""
-        return TIMES.sub("", self.xml())
+        """Return the guest's definition without what tells the time, or who it was, and without words that say nothing."""
+        return EMPTY.sub("", TIMES.sub("", self.xml()))
+
+    def has_overlay(self) -> bool:
+        """Return whether the user's volume has an overlay; without one it is raw."""
+        return self.sources()[USER][2] == "qcow2"
 
     def sources(self) -> tuple:
         """Return target, path and format of the disks that the guest is defined with."""
@@ -257,7 +262,7 @@ class Place:
         self.life = Life(self.life.id, history)
         return True
 
-    def keep(self, key: str) -> Kept:
+    def keep(self, key: str, active: bool) -> Kept:
         """Keep all that is there for `restore`; the guest is off."""
         subprocess.run(["cp", "-a", "--sparse=always", self.folder, os.path.join(self.kept, key)], check=True)
         _target, path, format = self.sources()[USER]
@@ -265,7 +270,7 @@ class Place:
         if format == "qcow2":
             told = json.loads(_tool("info", "--output=json", "-f", format, path))
             below = history_of(self.content(told["full-backing-filename"], told["backing-filename-format"]))
-        return Kept(self.xml(), True, self.history(), self.sources(), below)
+        return Kept(self.xml(), active, self.history(), self.sources(), below)
 
     def restore(self, key: str, kept: Kept) -> str:
         """Bring back what was kept, and let the guest run; return the history of its user disk then.
