@@ -7,7 +7,8 @@ BUILD=$ROOT/.build
 LOGS=$BUILD/log
 VENV=$BUILD/venv
 COLLECTIONS=$BUILD/collections
-GUEST=$BUILD/guest/v1
+GUESTS=$BUILD/guest
+GUEST=$GUESTS/v1
 
 # The user's own settings must neither help nor hinder: what passes here passes elsewhere.
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV "${!ANSIBLE_@}" "${!MOLECULE_@}"
@@ -97,11 +98,24 @@ copy_collection() {
     )
 }
 
-# Builds the small guest once; the builder itself sees what is done already, so this costs nothing later.
+# Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken]...
+# The builder itself sees what is done already, so this costs nothing later.
 build_guest() {
-    if [[ ! -e $GUEST/image.xml ]]; then
-        step 'building the guest image' "$ROOT/tests/guest/build" "$GUEST"
-    else
-        "$ROOT/tests/guest/build" "$GUEST"
-    fi
+    local version folder arguments=()
+    [[ $# -gt 0 ]] || set -- v1
+    for version in "$@"; do
+        folder=$GUESTS/$version
+        case $version in
+        v1) arguments=() ;;
+        v2) arguments=(--version 2) ;;
+        # Boots, but never says that it is well.
+        broken) arguments=(--version 3 --broken) ;;
+        *) die "no version '$version' of the guest; there are: v1 v2 broken" ;;
+        esac
+        if [[ ! -e $folder/image.xml ]]; then
+            step "building the guest image ($version)" "$ROOT/tests/guest/build" "$folder" "${arguments[@]}"
+        else
+            "$ROOT/tests/guest/build" "$folder" "${arguments[@]}"
+        fi
+    done
 }

@@ -111,8 +111,46 @@ guests:
       description: The release of its image, or null.
       type: str
     generation:
-      description: The generation of its system disks, or null where it is not owned.
+      description: The generation of its system disks that is active, or null where it is not owned.
       type: int
+    generation_state:
+      description:
+        - V(confirmed), or V(pending) while it has not proved healthy, or V(merging) while its user disks are merged after that.
+          Null where the guest is not owned.
+      type: str
+    since:
+      description: When that generation became active (UTC, ISO 8601), or null where it is not known.
+      type: str
+    owner:
+      description: Who moves the guest while the generation is pending, or null.
+      type: str
+    generations:
+      description: The other generations that its record has.
+      type: list
+      elements: dict
+      contains:
+        number:
+          description: Its number.
+          type: int
+        state:
+          description: V(staged), V(former), or V(bad) for one that was rolled back.
+          type: str
+        version:
+          description: The version of the image, or null.
+          type: str
+        release:
+          description: The release of the image, or null.
+          type: str
+        since:
+          description: When it became active, or null.
+          type: str
+        reason:
+          description: Why it was rolled back, or null.
+          type: str
+        volumes:
+          description: The volumes that it has. One that was pruned has none.
+          type: list
+          elements: str
     disks_from:
       description:
         - The XML that RV(guests[].disks) was read from.

@@ -20,7 +20,7 @@ SIZE = len(CONTENT)
 OTHER = CONTENT[::-1]
 TAG, NEXT = '"v1"', '"v2"'
 DATED = f"{OLD} {SIZE}"
-QUICK = Access(timeout=5)
+QUICK = Access(timeout=30)
 PAUSES = client_module.PAUSES
 CHANGED = "the file changed on the server while it was read; run again"
 LOST = "the transfer broke, and the server neither goes on where it did nor tells whether the file is still the same"

@@ -24,7 +24,7 @@ def bring(path, content, ready=None, go=None, fail=False):
                 file.write(content)
             if ready:
                 ready.set()
-                go.wait(10)
+                go.wait(30)
             if fail:
                 raise ImageError("no more")
     except ImageError:
@@ -56,12 +56,12 @@ def left(folder):
 def test_the_second_waits_and_finds_it(tmp_path):
     ready, go = FORK.Event(), FORK.Event()
     first = start(tmp_path / "a", b"first", ready, go)
-    assert ready.wait(5)
+    assert ready.wait(30)
     second = start(tmp_path / "a", b"second")
     waiting(tmp_path / "a")
     go.set()
     for process in (first, second):
-        process.join(10)
+        process.join(30)
     assert (first.exitcode, second.exitcode) == (0, 7)
     assert (tmp_path / "a").read_bytes() == b"first"
     assert left(tmp_path) == ["a"]
@@ -70,12 +70,12 @@ def test_the_second_waits_and_finds_it(tmp_path):
 def test_the_second_goes_on_where_the_first_fails(tmp_path):
     ready, go = FORK.Event(), FORK.Event()
     first = start(tmp_path / "a", b"first", ready, go, fail=True)
-    assert ready.wait(5)
+    assert ready.wait(30)
     second = start(tmp_path / "a", b"second")
     waiting(tmp_path / "a")
     go.set()
     for process in (first, second):
-        process.join(10)
+        process.join(30)
     assert (first.exitcode, second.exitcode) == (3, 0)
     assert (tmp_path / "a").read_bytes() == b"second"
     assert left(tmp_path) == ["a"]
@@ -85,17 +85,17 @@ def test_two_never_write_at_once_after_a_failure(tmp_path):
     """A third comes while the second, which waited for the first that failed, is writing."""
     events = [(FORK.Event(), FORK.Event()) for _process in range(2)]
     first = start(tmp_path / "a", b"first", *events[0], fail=True)
-    assert events[0][0].wait(5)
+    assert events[0][0].wait(30)
     second = start(tmp_path / "a", b"second", *events[1])
     waiting(tmp_path / "a")
     events[0][1].set()
-    first.join(10)
-    events[1][0].wait(2)
+    first.join(30)
+    assert events[1][0].wait(30)
     third = start(tmp_path / "a", b"third-is-longer")
     time.sleep(0.1)
     events[1][1].set()
     for process in (second, third):
-        process.join(10)
+        process.join(30)
     assert (second.exitcode, third.exitcode) == (0, 7)
     assert (tmp_path / "a").read_bytes() == b"second"
 
@@ -103,12 +103,12 @@ def test_two_never_write_at_once_after_a_failure(tmp_path):
 def test_killed_in_the_middle_then_again(tmp_path):
     ready, go = FORK.Event(), FORK.Event()
     first = start(tmp_path / "a", b"a longer content than the second", ready, go)
-    assert ready.wait(5)
+    assert ready.wait(30)
     os.kill(first.pid, signal.SIGKILL)
-    first.join(10)
+    first.join(30)
     assert left(tmp_path) == [".a.part"]
     second = start(tmp_path / "a", b"second")
-    second.join(10)
+    second.join(30)
     assert second.exitcode == 0
     assert (tmp_path / "a").read_bytes() == b"second"
     assert left(tmp_path) == ["a"]

@@ -47,7 +47,7 @@ def _path(tmp_path):
 
 
 def bring(*arguments, **options):
-    import_base(step(*arguments, **options), None, Access(timeout=5))
+    import_base(step(*arguments, **options), None, Access(timeout=30))
 
 
 def test_a_file(folder, path):

@@ -54,7 +54,7 @@ def test_an_expression_that_takes_ages_is_given_up(monkeypatch):
     begun = time.monotonic()
     told = message(console.is_said, "(a+)+$", "a" * 40 + "!")
     assert told.startswith("serial: '(a+)+$' takes more than 0.2 s to look for")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import yaml
 from ansible_collections.virt.image.tests.unit import hostile
 from ansible_collections.virt.image.tests.unit.support import HERE, text
 
-SECONDS = 2
+SECONDS = 5
 TOLD = yaml.safe_load(text("hostile.yml"))
 LONGEST = 20000
 

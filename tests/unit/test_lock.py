@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from ansible_collections.virt.image.plugins.module_utils._io import lock
 from ansible_collections.virt.image.tests.unit.support import message
@@ -80,3 +80,27 @@ def test_a_part_that_is_a_link_is_left_alone(tmp_path):
         assert not free
     with lock.abandoned(str(tmp_path / "none")) as free:
         assert free
+
+
+def test_some_locks_are_held_to_the_end(tmp_path):
+    with ExitStack() as seen:
+        entered = []
+
+        @contextmanager
+        def one():
+            entered.append("in")
+            yield
+            entered.append("out")
+
+        locks = lock.Locks()
+        seen.callback(locks.close)
+        locks.hold("web", one())
+        locks.hold("web", one())
+        locks.use(str(tmp_path))
+        locks.release()
+        assert entered == ["in"]
+        locks.close()
+        locks.close()
+        assert entered == ["in", "out"]
+        locks.hold("web", one())
+        assert entered == ["in", "out", "in"]

@@ -130,10 +130,10 @@ LONG += [" " * 40000 + "\x85", "/" * 40000, "../" * 20000]
 @pytest.mark.parametrize("place", "name arch kernel vcpu drive/@target disk/@id disk/@size checksum".split())
 def test_long_texts_are_judged_at_once(place):
     descriptors_ = [xml.etree.tostring(planted(place, long), encoding="unicode") for long in LONG]
-    begun = time.monotonic()
+    begun = time.process_time()
     assert [one[:500] for one in descriptors_ if not agree(one)] == []
     # It takes a tenth of that; a pattern in which a reader has to try again for each character takes minutes.
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def judges_of_broken_grammars():

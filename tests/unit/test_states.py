@@ -255,7 +255,8 @@ def test_state_that_cannot_be_kept_is_refused(host, monkeypatch):
         return message(states.refuse_unreachable_state, Live("web", text, "running", False), host, wanted)
 
     assert not refused()
-    block = BOTH.replace("<os firmware='efi'/>", "<os><loader type='pflash'/><nvram type='block'><source dev='/dev/a'/></nvram></os>")
+    device = "<nvram type='block'><source dev='/dev/a'/></nvram>"
+    block = BOTH.replace("<os firmware='efi'/>", f"<os><loader type='pflash'/>{device}</os>")
     assert refused(block).startswith("guest web: its UEFI variables are of type block; only a file")
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
     assert refused().endswith(f"{host.nvram.parent} is not this user's to write to; run as root (become: true)")

@@ -187,5 +187,5 @@ def test_removal(remove, gone):
     ]
     there = {disk.path: Found(Header("raw", 1), True) for disk in disks[:3]}
     there["/fast/t"] = Found(None, True)
-    found = plan_removal(Record("web", None, None, 1, tuple(disks), ""), remove, World(POOLS, {}, there))
+    found = plan_removal(tuple(disks), remove, World(POOLS, {}, there))
     assert [step.name for step in found] == gone

@@ -186,7 +186,7 @@ class Pages(BaseHTTPRequestHandler):
         if breaks is not None and page.how == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # Nothing that the client has not taken would come; what it has taken would be lost with the rest.
-            self.server.over.wait(0.02)
+            self.server.over.wait(0.25)
 
     def log_message(self, format, *args):
         """Say nothing."""
@@ -213,7 +213,7 @@ class Proxy(Pages):
         if not self._allowed():
             return
         host, slash, path = self.path.partition("://")[2].partition("/")
-        with closing(http.client.HTTPConnection(host, timeout=5)) as link:
+        with closing(http.client.HTTPConnection(host, timeout=30)) as link:
             link.request(self.command, f"/{path}", headers=dict(self.headers))
             answer = link.getresponse()
             self.send_response(answer.status)
@@ -230,7 +230,7 @@ class Proxy(Pages):
         if not self._allowed():
             return
         host, colon, port = self.path.partition(":")
-        with socket.create_connection((host, int(port)), timeout=5) as there:
+        with socket.create_connection((host, int(port)), timeout=30) as there:
             self.send_response(200)
             self.end_headers()
             ends = {there: self.connection, self.connection: there}

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from . import claims, definition, history, xml
 from .aim import SKIPPED, SNAPSHOT, Aim, idle, status_of
+from .chain import Layer
 from .derived import has_uefi
 from .errors import ImageError
 from .history import Edition, say
@@ -19,7 +20,7 @@ from .lifecycle import RUNNING, UP
 from .living import plan_start, plan_waits
 from .merge import Change
 from .moves import KeepState
-from .pipeline import keep_machine, plan_volumes, record_of, render
+from .pipeline import check_networks, keep_machine, plan_volumes, record_of, render
 from .plan import Plan, Sighting
 from .present import want
 from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk
@@ -111,12 +112,16 @@ def _stage(sighting: Sighting, record: Record, storage: StoragePlan, stale: tupl
     live = sighting.live
     new = tuple(volume.recorded() for volume in storage.volumes if volume.shared or record.disk_at(volume.path) is None)
     staged = history.stage(record, sighting.image, sighting.aimed.generation, new + _overlays(sighting, record, storage))
+    if aim.state == "active" and live.state in RUNNING:
+        # So that the next run starts it, if this one is killed while the guest is off.
+        staged = replace(staged, was=live.state)
     bringing = tuple(step for step in storage.steps if isinstance(step, ImportBase))
     making = tuple(step for step in storage.steps if not isinstance(step, (ImportBase, GrowVolume)))
     text, defining, changes = live.xml, (), ()
     if record != staged:
         text = history.with_record(live.xml, staged)
-        defining = (DefineDomain(sighting.name, text, new=False, before=live.as_read),)
+        note = f"{say(staged.staged)} is staged"
+        defining = (DefineDomain(sighting.name, text, new=False, before=live.as_read, note=note),)
         changes = (Change("metadata/record/staged", record.staged and say(record.staged), say(staged.staged)),)
     # Whatever would be wrong with it is told now.
     _definition(sighting, record, storage, aim)
@@ -161,7 +166,8 @@ def _overlays(sighting: Sighting, record: Record, storage: StoragePlan) -> tuple
 
 def _definition(sighting: Sighting, record: Record, storage: StoragePlan, aim: Aim) -> definition.Definition:
     """Return the definition of the next generation, with its record; raise ImageError for what cannot be."""
-    live, runs = sighting.live, sighting.live.state in RUNNING
+    live, runs = sighting.live, history.is_to_run(sighting.live.state, record)
+    check_networks(sighting, runs)
     desired, absent = render(sighting, keep_machine(sighting), storage)
     _refuse_disks(sighting, storage, desired)
     over = {one.over: one for one in _overlays(sighting, record, storage)}
@@ -171,14 +177,19 @@ def _definition(sighting: Sighting, record: Record, storage: StoragePlan, aim: A
         since=sighting.now,
         owner=aim.owner if runs else None,
         until=aim.now + aim.lease if runs and aim.owner else None,
-        was=live.state if runs else None,
+        was=(live.state if live.state in RUNNING else record.was) if runs else None,
     )
     after = record_of(sighting, storage, desired, begun)
     after = replace(after, disks=tuple(over.get(disk.path, disk) for disk in after.disks))
     # What runs is not to be changed, but ended.
     off = replace(live, active=None)
     found = want(desired, off, history.activate(record, after, live.as_read), sighting.guest.course, absent).definition
-    return replace(found, xml=history.repoint(found.xml, {path: (one.path, one.format) for path, one in over.items()}))
+    return replace(found, xml=history.repoint(found.xml, {path: _chain(storage, one) for path, one in over.items()}))
+
+
+def _chain(storage: StoragePlan, overlay: RecordedDisk) -> tuple[Layer, ...]:
+    below = next(volume.layers for volume in storage.volumes if volume.path == overlay.over)
+    return (Layer(overlay.path, "qcow2"), *below)
 
 
 def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:
@@ -192,12 +203,12 @@ def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:
 def _switch(sighting: Sighting, record: Record, storage: StoragePlan, staging: Plan, aim: Aim) -> Plan:
     """Plan to make the next generation active: the guest is stopped, defined anew and started."""
     live, guest, name = sighting.live, sighting.guest, sighting.name
-    runs = live.state in RUNNING
+    runs = history.is_to_run(live.state, record)
     found = _definition(sighting, record, storage, aim)
     start = plan_start(name, xml.parse(found.xml, "domain").get("type"), "shutoff", guest.wait)
     steps = [
         *staging.steps,
-        *((StopDomain(name, guest.shutdown.timeout, guest.shutdown.force),) if runs else ()),
+        *((StopDomain(name, guest.shutdown.timeout, guest.shutdown.force),) if live.state in RUNNING else ()),
         # Off: the guest sees the new size when it starts.
         *(replace(step, domain=None) for step in storage.steps if isinstance(step, GrowVolume)),
         *keep_state(sighting, record),
@@ -243,7 +254,7 @@ def _overlay_steps(sighting: Sighting, record: Record, storage: StoragePlan):
 def _go_on(sighting: Sighting, record: Record) -> Plan:
     """Plan to wait for a guest whose switch was made by a run that did not end; one that was to run and does not is started."""
     live, guest = sighting.live, sighting.guest
-    starts = live.state not in UP and record.was in RUNNING
+    starts = live.state not in UP and history.is_to_run(live.state, record)
     kind = xml.parse(live.xml, "live domain").get("type")
     steps = (plan_start(sighting.name, kind, live.state, guest.wait),) if starts else ()
     state = "running" if starts else live.state

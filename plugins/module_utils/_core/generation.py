@@ -10,6 +10,7 @@ from dataclasses import replace
 from . import claims, definition, history, xml
 from .advance import keep_state, plan_forward
 from .aim import CURRENT, FORWARD, ROLLED_BACK, Aim, idle, status_of
+from .chain import Layer
 from .errors import ImageError
 from .history import say
 from .lifecycle import RUNNING, UP
@@ -68,7 +69,8 @@ def _confirmed(sighting: Sighting, record: Record, _aim: Aim) -> Plan:
     over, steps, text = history.overlays(record), [], live.xml
     if over and record.state == PENDING:
         text = history.with_record(text, history.begin_merging(record))
-        steps.append(DefineDomain(name, text, new=False, before=live.as_read))
+        note = f"{say(record)} is confirmed, its user disks are being merged"
+        steps.append(DefineDomain(name, text, new=False, before=live.as_read, note=note))
     originals = {one.path: history.original_of(record, one) for one in over}
     lost = [one.path for one in over if originals[one.path] is None]
     if lost:
@@ -76,8 +78,9 @@ def _confirmed(sighting: Sighting, record: Record, _aim: Aim) -> Plan:
     tree = xml.parse(live.xml, "live domain")
     steps += [MergeDisk(name, _target(tree, one), one.path, one.over, originals[one.path].format or "raw") for one in over]
     last = history.with_record(live.xml, history.confirm(record))
-    last = history.repoint(last, {one.path: (one.over, originals[one.path].format or "raw") for one in over})
-    steps.append(DefineDomain(name, last, new=False, before=live.as_read, follows=bool(steps)))
+    last = history.repoint(last, {one.path: (Layer(one.over, originals[one.path].format or "raw"),) for one in over})
+    note = "" if over else f"{say(record)} is confirmed"
+    steps.append(DefineDomain(name, last, new=False, before=live.as_read, follows=bool(steps), note=note))
     steps += _deletions(sighting, over)
     change = Change("metadata/record/state", record.state, CONFIRMED)
     return replace(idle(sighting, CONFIRMED), steps=tuple(steps), changes=(change,), after=last)
@@ -102,12 +105,14 @@ def _rolled_back(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     live, name, former = sighting.live, sighting.name, history.former_of(record)
     if former is None:
         raise ImageError(f"is on {say(record)}, and no other is kept; there is nothing to go back to")
+    if sighting.busy:
+        raise ImageError("; ".join(sighting.busy))
     _refuse_lost(sighting, former)
     tree = history.former_tree(record, former, xml.parse(live.xml, "live domain"))
     text = history.with_record(xml.to_text(tree), history.restore(record, former, sighting.now, aim.reason))
     changes = definition.redefine(tree, live.xml, read_record(xml.parse(text, "domain"))).changes
     runs = live.state in RUNNING
-    starts = live.state in UP or record.state == PENDING and record.was in RUNNING
+    starts = live.state in UP or record.state == PENDING and history.is_to_run(live.state, record)
     wait, shutdown = sighting.guest.wait, sighting.guest.shutdown
     # One that was never healthy may not hear that it is to stop.
     stop = StopDomain(name, shutdown.timeout, shutdown.force or record.state == PENDING)
@@ -151,7 +156,7 @@ def _pruned(sighting: Sighting, record: Record, aim: Aim) -> Plan:
         *_deletions(sighting, disks),
         *(DropState(name, one.number, record.domain or "", one.domain) for one in going if one.number in sighting.kept),
         # Last: while a volume is left, the record knows it.
-        DefineDomain(name, text, new=False, before=live.as_read),
+        DefineDomain(name, text, new=False, before=live.as_read, note=f"{', '.join(map(say, going))} is gone"),
     )
     change = Change("metadata/record/generations", ", ".join(map(say, record.generations)), ", ".join(map(say, left.generations)))
     return replace(idle(sighting, CURRENT), steps=steps, changes=(change,), after=text)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import xml
+from .chain import Layer, render_backing
 from .definition import applied_of
 from .errors import ImageError
 from .image import Image
+from .lifecycle import RUNNING
 from .record import (
     BAD,
     CONFIRMED,
@@ -56,8 +58,9 @@ class Edition:
 def say(one) -> str:
     """Return a generation's name in messages; of the active one, by the record."""
     number = one.generation if isinstance(one, Record) else one.number
-    version = " ".join(part for part in (one.version, one.release) if part)
-    return f"generation {number}" + (f" (version {version})" if version else "")
+    parts = [one.version and f"version {one.version}", one.release and f"release {one.release}"]
+    named = ", ".join(part for part in parts if part)
+    return f"generation {number}" + (f" ({named})" if named else "")
 
 
 def next_record(record: Record, resets: frozenset) -> Record:
@@ -113,6 +116,11 @@ def confirm(record: Record) -> Record:
 def begin_merging(record: Record) -> Record:
     """Return the record of a generation from which there is no way back while its user disks are merged."""
     return replace(_free(record), state=MERGING)
+
+
+def is_to_run(state: str, record: Record) -> bool:
+    """Return whether a guest runs, or ran before a switch that did not come to its end."""
+    return state in RUNNING or record.was in RUNNING
 
 
 def overlays(record: Record) -> tuple[RecordedDisk, ...]:
@@ -199,8 +207,8 @@ def with_record(domain_xml: str, record: Record) -> str:
     return xml.to_text(tree)
 
 
-def repoint(domain_xml: str, disks: dict[str, tuple[str, str]]) -> str:
-    """Return a domain's XML with other files for some disks: path -> (path, format); what was applied says the same."""
+def repoint(domain_xml: str, disks: dict[str, tuple[Layer, ...]]) -> str:
+    """Return a domain's XML with another chain for some disks, by the path that they have; what was applied says the same."""
     tree = xml.parse(domain_xml, "domain")
     record = read_record(tree)
     _repoint(tree, disks)
@@ -211,20 +219,21 @@ def repoint(domain_xml: str, disks: dict[str, tuple[str, str]]) -> str:
     return xml.to_text(tree)
 
 
-def _repoint(tree, disks: dict[str, tuple[str, str]]) -> None:
+def _repoint(tree, disks: dict[str, tuple[Layer, ...]]) -> None:
     for disk in tree.findall("devices/disk"):
         source, driver = disk.find("source"), disk.find("driver")
-        path, format = disks.get("" if source is None else source.get("file", ""), (None, None))
-        if path is None:
+        layers = disks.get("" if source is None else source.get("file", ""))
+        if not layers:
             continue
-        source.set("file", path)
-        # It describes what is below the file that was there.
+        source.set("file", layers[0].path)
         for below in disk.findall("backingStore"):
             disk.remove(below)
+        if len(layers) > 1:
+            source.addnext(render_backing(layers[1:]))
         if driver is None:
             driver = xml.element("driver", {"name": "qemu"})
             disk.insert(0, driver)
-        driver.set("type", format)
+        driver.set("type", layers[0].format)
 
 
 def _free(record: Record) -> Record:

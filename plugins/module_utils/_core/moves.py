@@ -9,7 +9,13 @@ files of it are, a definition tells; `xml` is that of the generation, and empty 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Optional
+
+from . import xml
+from .chain import DomainDisk, read_disks
+from .errors import ImageError
 
 
 @dataclass(frozen=True)
@@ -66,3 +72,49 @@ class MergeDisk:
 
     def __str__(self) -> str:
         return f"merge {self.overlay} of domain {self.name} into {self.original}"
+
+
+def is_merged(domain_xml: str, step: MergeDisk) -> bool:
+    """Return whether a domain has the volume below as its disk, and not the overlay on it.
+
+    Raises ImageError where the disk is neither: nothing is merged into what the domain does not have below.
+    """
+    disk = _disk(xml.parse(domain_xml, f"domain {step.name}"), step)[1]
+    paths = [level.path for level in disk.chain]
+    if paths[:1] == [step.original]:
+        return True
+    if paths[:2] != [step.overlay, step.original]:
+        found = " on ".join(path or "something without a path" for path in paths) or "no medium"
+        raise ImageError(f"cannot {step}: disk {step.target} is {found}")
+    return False
+
+
+def merged_xml(domain_xml: str, step: MergeDisk) -> str:
+    """Return a domain's XML with the volume below in the overlay's place."""
+    tree = xml.parse(domain_xml, f"domain {step.name}")
+    node, _disk_read = _disk(tree, step)
+    below = node.find("backingStore")
+    node.set("type", below.get("type") or "file")
+    node.find("driver").set("type", step.format)
+    node.replace(node.find("source"), deepcopy(below.find("source")))
+    # What is below that, or the sign that nothing is.
+    node.replace(below, deepcopy(next(iter(below.findall("backingStore")), xml.element("backingStore"))))
+    return xml.to_text(tree)
+
+
+def _disk(tree, step: MergeDisk) -> tuple[object, DomainDisk]:
+    nodes = tree.findall("devices/disk")
+    for node, disk in zip(nodes, read_disks(tree, f"domain {step.name}")):
+        if disk.target == step.target:
+            return node, disk
+    raise ImageError(f"cannot {step}: the domain has no disk {step.target}")
+
+
+def mirror_of(domain_xml: str, step: MergeDisk) -> tuple[Optional[str], Optional[str]]:
+    """Return where a job writes the disk to, and how far it is: "yes" says that it can be ended."""
+    mirror = _disk(xml.parse(domain_xml, f"domain {step.name}"), step)[0].find("mirror")
+    if mirror is None:
+        return None, None
+    source = mirror.find("source")
+    path = None if source is None else source.get("file") or source.get("dev")
+    return path, mirror.get("ready")

@@ -19,7 +19,7 @@ from .moves import DropState
 from .offer import offered_to
 from .plan import Live, Plan, Sighting
 from .present import plan_present, want
-from .record import Record, drop_record, read_record
+from .record import CONFIRMED, Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
 from .steps import StopDomain, UndefineDomain
@@ -52,7 +52,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     if sighting.guest.state == "absent":
         return _plan_absent(sighting, record)
     verdict = keep_machine(sighting)
-    _check_networks(sighting)
+    check_networks(sighting, sighting.guest.state == "started")
     storage = plan_volumes(sighting, record)
     desired, absent = render(sighting, verdict, storage)
     claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
@@ -146,7 +146,7 @@ def keep_machine(sighting: Sighting) -> Verdict:
     return replace(verdict, machine=machine) if machine in known else verdict
 
 
-def _check_networks(sighting: Sighting) -> None:
+def check_networks(sighting: Sighting, starts: bool) -> None:
     """Refuse a virtual network that the host lacks, or that the guest would find down when it starts."""
     for network in networks_of(sighting):
         if network.type != "network":
@@ -154,7 +154,7 @@ def _check_networks(sighting: Sighting) -> None:
         if network.source not in sighting.networks:
             known = ", ".join(sighting.networks) or "none"
             raise ImageError(f"network {network.source} does not exist; this host has {known}")
-        if sighting.guest.state == "started" and not sighting.networks[network.source]:
+        if starts and not sighting.networks[network.source]:
             raise ImageError(f"network {network.source} is not active; start it with virsh net-start {network.source}")
 
 
@@ -176,6 +176,8 @@ def record_of(sighting: Sighting, storage: StoragePlan, desired, before: Optiona
         disks=disks + left + seeds,
         applied=definition.applied_text(desired),
         domain=desired.findtext("uuid"),
+        # Of a switch that was begun, and not made.
+        was=before.was if before and before.state != CONFIRMED else None,
     )
 
 

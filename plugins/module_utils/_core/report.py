@@ -13,7 +13,7 @@ from .chain import DomainDisk, read_disks
 from .drift import find_drift
 from .errors import ImageError
 from .merge import Change
-from .record import Record, RecordedDisk, read_record
+from .record import Generation, Record, RecordedDisk, read_record
 from .running import compare_running
 
 
@@ -45,6 +45,19 @@ class GuestDisk(DomainDisk):
 
 
 @dataclass(frozen=True)
+class OtherGeneration:
+    """A generation of a guest's disks that is not the active one; `reason` is why it is bad."""
+
+    number: int
+    state: str
+    version: Optional[str]
+    release: Optional[str]
+    since: Optional[str]
+    reason: Optional[str]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class GuestReport:
     """All that is told of one guest; what the record knows is None where we did not make the guest.
 
@@ -65,6 +78,10 @@ class GuestReport:
     version: Optional[str]
     release: Optional[str]
     generation: Optional[int]
+    generation_state: Optional[str]
+    since: Optional[str]
+    owner: Optional[str]
+    generations: tuple[OtherGeneration, ...]
     disks_from: str
     disks: tuple[GuestDisk, ...]
     addresses: tuple[str, ...]
@@ -107,6 +124,10 @@ def report_guest(look: Look) -> GuestReport:
         version=record and record.version,
         release=record and record.release,
         generation=record and record.generation,
+        generation_state=record and record.state,
+        since=record and record.since,
+        owner=record and record.owner,
+        generations=tuple(map(_other, record.generations)) if record else (),
         disks_from="active" if look.active else "inactive",
         disks=tuple(_with_record(disk, record) for disk in read_disks(current, where)),
         addresses=look.addresses,
@@ -114,6 +135,11 @@ def report_guest(look: Look) -> GuestReport:
         restart_required=bool(pending),
         pending=pending,
     )
+
+
+def _other(one: Generation) -> OtherGeneration:
+    volumes = tuple(disk.volume for disk in one.disks if not disk.shared)
+    return OtherGeneration(one.number, one.state, one.version, one.release, one.since, one.reason, volumes)
 
 
 def _with_record(disk: DomainDisk, record: Optional[Record]) -> GuestDisk:

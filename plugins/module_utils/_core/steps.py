@@ -183,8 +183,12 @@ class DefineDomain:
     restored: bool = False
     before: str = ""
     follows: bool = False
+    # Where only our record in it changes: what is noted.
+    note: str = ""
 
     def __str__(self) -> str:
+        if self.note:
+            return f"note in the record of domain {self.name}: {self.note}"
         what = "restore the definition of" if self.restored else "define" if self.new else "redefine"
         return f"{what} domain {self.name}"
 

@@ -186,7 +186,7 @@ class _Planner:
             raise ImageError(
                 f"system disk {self.disk.id} was made from sha256:{self.recorded.digest[:12]}..., and "
                 f"{self.source.label} is now sha256:{now[:12]}...; a guest's system disk is not "
-                "replaced here: give the new version a name of its own, or remove the guest first"
+                "replaced here: the role rollout, or the module generation, moves it to another version"
             )
 
     def _shared(self) -> tuple[Volume, list]:

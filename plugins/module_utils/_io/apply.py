@@ -9,7 +9,7 @@ import os
 import stat
 import time
 
-from .._core import steps
+from .._core import moves, steps
 from .._core.errors import ImageError
 from .._core.units import LARGEST
 from .._core.volume import BLOCK, FOLDER, PLAIN, REMOTE, STREAMED
@@ -19,6 +19,7 @@ from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
 from .life import set_autostart, start, stop, undefine
+from .merge_disk import merge_disk
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .running import CHANGE
@@ -192,6 +193,12 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
         connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
 
 
+def _merge_disk(step: moves.MergeDisk, connection: Connection) -> None:
+    merge_disk(step, connection)
+    # libvirt has brought the definition along.
+    connection.defined[step.name] = connection.configuration(step.name)
+
+
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
 OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
 PERFORM = {
@@ -208,4 +215,5 @@ PERFORM = {
     steps.UndefineDomain: undefine,
     **CHANGE,
     **STATE,
+    moves.MergeDisk: _merge_disk,
 }

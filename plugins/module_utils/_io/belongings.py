@@ -78,7 +78,9 @@ def tpm_folder(tree, connection: Connection) -> Optional[str]:
         return None
     # Since libvirt 11.0 it can be said.
     source = backend.find("source[@path]")
-    return os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or "") if source is None else source.get("path")
+    if source is not None:
+        return source.get("path")
+    return os.path.join(_folder("swtpm", connection), tree.findtext("uuid") or "")
 
 
 def _has_nvram(tree, connection: Connection) -> bool:

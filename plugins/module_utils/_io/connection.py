@@ -61,11 +61,10 @@ class Connection:
         self.uri = uri
         self.locks = Locks()
         self.watch = Watch(uri)
-        # The guests that were started through it: name -> life.Started.
-        self.started: dict = {}
-        # What was there of the domains that were made through it before they were: name -> lifecycle.Belongings.
+        self.started: dict = {}  # name -> life.Started, of the guests that were started through it
+        # What was there of the domains that were made through it before they were (lifecycle.Belongings), and what those
+        # that were redefined are defined as, by name.
         self.older: dict = {}
-        # What the domains that were redefined through it are defined as: name -> XML.
         self.defined: dict = {}
         self._capabilities: Optional[str] = None
         try:

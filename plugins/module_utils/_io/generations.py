@@ -17,15 +17,14 @@ from .._core.errors import ImageError, Problems
 from .._core.generation import plan_generation
 from .._core.guest import Guest, parse_guest
 from .._core.header import Header
-from .._core.history import next_record
+from .._core.history import is_to_run, next_record
 from .._core.image import Disk, Image
-from .._core.lifecycle import RUNNING
 from .._core.match import Verdict, choose
 from .._core.names import name_mistake, volume_stem
 from .._core.plan import Live, Sighting
 from .._core.record import Record, RecordedDisk, read_record
 from .._core.volume import Found, Pool, World, own_format, pool_of
-from .busy import busy_with
+from .busy import busy_with, tied_with
 from .connection import Connection
 from .deploy import missing_of, unknown_of, warnings_of
 from .extras import find_extras, refuse_missing
@@ -110,6 +109,7 @@ class GenerationSurvey(Survey):
             seen,
             world=self.left(record, live),
             taken=self.taken() if aim.state == "pruned" else {},
+            busy=tied_with(live, self.connection) if aim.state == "rolled_back" else (),
             kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)),
         )
 
@@ -161,7 +161,7 @@ class GenerationSurvey(Survey):
 
     def _overlays(self, live: Live, record: Record, aimed: Record, world: World) -> dict[str, str]:
         """Return the name of the volume that is to lie over each user disk, for a guest that runs."""
-        if live.state not in RUNNING:
+        if not is_to_run(live.state, record):
             return {}
         names = {}
         for disk in aimed.disks:

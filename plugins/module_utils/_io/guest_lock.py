@@ -49,7 +49,8 @@ def guest_lock(name: str, uuid: str, connection: Connection):
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise ImageError(f"cannot lock guest {name}: {error.strerror}") from None
-            raise ImageError(f"another play works on guest {name}{_holder(address)}; run again when it has ended") from None
+            who = _holder(address)
+            raise ImageError(f"another play works on guest {name}{who}; run again when it has ended") from None
         yield
 
 

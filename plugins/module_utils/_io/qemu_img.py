@@ -119,6 +119,30 @@ def grow(path: str, format: str, capacity: int) -> None:
     _run(command, f"grow {path}", Limits.of(capacity, True))
 
 
+def commit(path: str, below: str, format: str) -> None:
+    """Write what is in a qcow2 overlay into the file below it, of that format, and not deeper; the overlay stays as it is.
+
+    Killed and run again, it comes to the same. Raises ImageError where the overlay builds on another file.
+    """
+    header = _header(path, "qcow2")
+    found = os.path.join(os.path.dirname(os.path.abspath(path)), header.backing or "")
+    if not header.backing or not _is_one(found, below) or header.backing_format != format:
+        raise ImageError(
+            f"builds on {header.backing or 'no other file'!r:.80} ({header.backing_format}), and {below} ({format}) was "
+            "expected",
+            path,
+        )
+    command = ["commit", "-q", "-d", _told(_node(path, "qcow2", _written(below, format)))]
+    _run(command, f"merge {path} into {below}", Limits.of(header.capacity, True))
+
+
+def _is_one(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):
+        return False
+
+
 def _node(path: str, format: str, backing: Optional[dict] = None) -> dict:
     """Return a file as QEMU's block options, all that it may open said."""
     path = os.path.abspath(path)

@@ -111,7 +111,9 @@ def _why_no_file(tree) -> Optional[str]:
     """Return why UEFI variables cannot be copied that are no file."""
     node = tree.find("os/nvram")
     kind = "file" if node is None else node.get("type", "file")
-    return None if kind == "file" else f"its UEFI variables are of type {kind}; only a file of them can be kept with a generation"
+    if kind == "file":
+        return None
+    return f"its UEFI variables are of type {kind}; only a file of them can be kept with a generation"
 
 
 def _why_not(tree, connection: Connection) -> Optional[str]:

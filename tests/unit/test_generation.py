@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests that move between generations: each row is a life, move by move, with what is done and said at each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import xml
+from ansible_collections.virt.image.plugins.module_utils._core.aim import Aim
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.generation import plan_generation
+from ansible_collections.virt.image.plugins.module_utils._core.header import Header
+from ansible_collections.virt.image.plugins.module_utils._core.history import next_record, with_record
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import RUNNING
+from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
+from ansible_collections.virt.image.plugins.module_utils._core.record import read_record
+from ansible_collections.virt.image.plugins.module_utils._core.steps import (
+    CreateVolume,
+    DefineDomain,
+    DeleteVolume,
+    ImportBase,
+    StartDomain,
+    StopDomain,
+)
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, World
+from ansible_collections.virt.image.tests.unit.sightings import MIB, files_of, made, sighting
+from ansible_collections.virt.image.tests.unit.support import guest, table
+
+HEADER = Header("qcow2", 100 * MIB)
+
+
+class Host:
+    """A host with one guest of the image web, which has a system and a user disk; what plans say is done to it."""
+
+    def __init__(self, state="running", **_row):
+        self.live = replace(made("web1", state), active=None)
+        self.files = {path: Found(Header("raw", 10 * MIB), True) for path in files_of("web1")}
+        self.kept = set()
+        self.name_version("1", "a")
+
+    def name_version(self, version, digest):
+        """Give the guest's record a version, which the image of the sightings lacks."""
+        tree = xml.parse(self.live.xml, "live")
+        node = next(tree.iter("{urn:virt-image:record:1}record"))
+        node.set("version", version)
+        self.live = replace(self.live, xml=xml.to_text(tree))
+
+    @property
+    def record(self):
+        return read_record(xml.parse(self.live.xml, "live"))
+
+    def sighting(self, aim, version=None, digest=None, busy=(), network=True, name="web", **options):
+        """Return what is seen when the guest is to move; without a version, the image does not matter."""
+        forward = version is not None
+        base = sighting("web1", live=self.live, **options)
+        record = self.record
+        seen = replace(base, world=World(base.world.pools, {}, dict(self.files)), now="2026-01-02T03:04:05Z", kept=frozenset(self.kept))
+        if not forward:
+            return replace(seen, guest=guest(name="web1", **options), image=None, verdict=None)
+        image = replace(base.image, name=name, version=str(version))
+        source = replace(base.world.sources["root"], digest=(digest or str(version)) * 64)
+        aimed = next_record(record, frozenset())
+        overlays = {}
+        if aim.user_disks == "snapshot" and self.live.state in RUNNING:
+            overlays = {"data": f"web1-data-g{aimed.generation}.qcow2"}
+        return replace(
+            seen,
+            image=image,
+            world=World(base.world.pools, {"root": source}, dict(self.files)),
+            aimed=aimed,
+            busy=tuple(busy),
+            overlays=overlays,
+            networks={"default": network},
+        )
+
+    def plan(self, state, options=None, **seen):
+        aim = Aim(state, **{"now": 1000, **(options or {})})
+        return plan_generation(self.sighting(aim, **seen), aim)
+
+    def perform(self, plan, until=None):
+        """Do what a plan says, up to a number of steps."""
+        for step in plan.steps[:until]:
+            if isinstance(step, DefineDomain):
+                self.live = replace(self.live, xml=step.xml)
+            elif isinstance(step, ImportBase):
+                self.files[step.path] = Found(Header("raw", 100 * MIB), True)
+            elif isinstance(step, CreateVolume):
+                self.files[step.path] = Found(Header("qcow2", step.capacity, step.backing_path), True)
+            elif isinstance(step, DeleteVolume):
+                del self.files[step.path]
+            elif isinstance(step, (StartDomain, StopDomain)):
+                self.live = replace(self.live, state="running" if isinstance(step, StartDomain) else "shutoff")
+
+
+def short(text):
+    for digit in "a23":
+        text = text.replace(digit * 64, f"#{digit}#")
+    return text.replace(" of pool default", "").replace(" in pool default", "").replace(" into pool default", "")
+
+
+def told(host, move):
+    """Return what a move says, and do it: its steps, or the error."""
+    move = dict(move)
+    for key in ("steps", "status", "error", "warning", "after", "until"):
+        move.pop(key, None)
+    try:
+        return host.plan(**move), None
+    except ImageError as error:
+        return None, str(error)
+
+
+def check_after(host, after):
+    record = host.record
+    facts = {
+        "generation": record.generation,
+        "state": record.state,
+        "version": record.version,
+        "others": [f"{one.number} {one.state}" for one in record.generations],
+        "disks": [disk.volume for disk in record.disks],
+        "runs": host.live.state in RUNNING,
+        "was": record.was,
+        "owner": record.owner,
+        "until": record.until,
+        "files": sorted(path.rpartition("/")[2] for path in host.files if "sha256" not in path),
+        "sources": [source.get("file", "").rpartition("/")[2] for source in xml.parse(host.live.xml, "x").findall("devices/disk/source")],
+    }
+    assert {key: facts[key] for key in after} == after
+
+
+@pytest.mark.parametrize("row", table("generations.yml"))
+def test_a_life(row):
+    host = Host(row.get("state", "running"))
+    for move in row["moves"]:
+        if "kept" in move:
+            host.kept = set(move.pop("kept"))
+        if "set" in move:
+            host.live = replace(host.live, **move.pop("set"))
+        plan, error = told(host, move)
+        if "error" in move:
+            assert short(error or "") == move["error"].strip()
+            continue
+        assert error is None
+        if "steps" in move:
+            assert [short(str(step)) for step in plan.steps] == move["steps"]
+        if "status" in move:
+            assert plan.status == move["status"]
+        if "warning" in move:
+            assert [warning for warning in plan.warnings] == [move["warning"]]
+        host.perform(plan, move.get("until"))
+        check_after(host, move.get("after", {}))
+        if "until" not in move:
+            # Done is done.
+            again, error = told(host, move)
+            assert error is None and again.steps == ()
+
+
+def test_the_switch_is_one_definition_that_keeps_what_the_guest_is():
+    host = Host()
+    before = xml.parse(host.live.xml, "before")
+    host.perform(host.plan("staged", version=2))
+    plan = host.plan("active", version=2)
+    assert sum(isinstance(step, DefineDomain) and not step.note for step in plan.steps) == 1
+    host.perform(plan)
+    after = xml.parse(host.live.xml, "after")
+    for place in ("uuid", "devices/interface/mac/@address", "os/type/@machine", "devices/disk[2]/source/@file"):
+        assert before.xpath(place)[0] == after.xpath(place)[0] if "@" in place else before.findtext(place) == after.findtext(place)
+    assert after.xpath("devices/disk[1]/source/@file") == ["/pool/web1-root-g2.qcow2"]
+
+
+def test_back_is_the_domain_as_it_was_with_its_secrets():
+    host = Host()
+    tree = xml.parse(host.live.xml, "live")
+    tree.find("devices").append(xml.element("graphics", {"type": "vnc", "passwd": "hush"}))
+    tree.find("devices").append(xml.element("input", {"type": "tablet", "bus": "usb"}))
+    host.live = replace(host.live, xml=xml.to_text(tree))
+    host.perform(host.plan("active", version=2))
+    assert "hush" not in "".join(one.domain + one.applied for one in host.record.generations)
+    host.perform(host.plan("rolled_back"))
+    back = xml.parse(host.live.xml, "back")
+    for one in (tree, back):
+        one.remove(one.find("metadata"))
+    assert xml.to_text(back) == xml.to_text(tree)
+
+
+def test_a_record_of_another_domain_is_not_defined():
+    host = Host()
+    host.perform(host.plan("active", version=2))
+    record = host.record
+    (former,) = record.generations
+    record = replace(record, generations=(replace(former, domain=former.domain.replace("<name>web1<", "<name>db1<")),))
+    host.live = replace(host.live, xml=with_record(host.live.xml, record))
+    with pytest.raises(ImageError, match="it is another one; nothing is done"):
+        host.plan("rolled_back")
+
+
+def test_the_module_guests_leaves_a_pending_guest_alone():
+    host = Host()
+    host.perform(host.plan("active", version=2))
+    with pytest.raises(ImageError, match="is pending, not confirmed"):
+        plan_guest(sighting("web1", live=host.live, files=tuple(host.files)))
+
+
+def test_a_guest_that_goes_takes_its_generations_along():
+    host = Host(state="shutoff")
+    host.perform(host.plan("active", version=2))
+    host.kept = {1}
+    seen = replace(
+        sighting("web1", live=host.live, state="absent"),
+        world=World(sighting().world.pools, {}, dict(host.files)),
+        kept=frozenset(host.kept),
+    )
+    steps = [str(step) for step in plan_guest(seen).steps]
+    assert [step for step in steps if "volume" in step] == [
+        "delete volume web1-root-g2.qcow2 of pool default",
+        "delete volume web1-root.qcow2 of pool default",
+    ]
+    assert "remove kept UEFI variables and TPM state of generation 1 of domain web1" in steps
