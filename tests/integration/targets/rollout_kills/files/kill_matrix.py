@@ -17,8 +17,10 @@ import time
 from collections import Counter
 
 OWN: dict = {}
-# Of each column: on which generation, and how, the guest is after the kill; then how the next run ends; then the boots of
-# which the user disk tells before that run and after it.
+# So many points are one worker's at a time.
+SLICE = 2
+# Of each column: on which generation the guest is after the kill, and whether it runs; then on which version it is after the
+# next run, and whether it runs; then the boots of which the user disk must still tell, and those of which it tells in the end.
 HEADS = {
     "kill": "killed; the next run finishes",
     "power": "and loses its power; the next run finishes",
@@ -43,25 +45,42 @@ def main() -> int:
         os.mkdir(f"{work}/images")
         place.make_images(f"{work}/images")
         trial.load()
-        found = _run(work, chosen, options)
+        courses, outcomes = _run(work, chosen, options)
     finally:
         place.take_away(f"{options.name}-")
         shutil.rmtree(work)
-    return _show(found, begun)
+    return _show(courses, outcomes, begun)
 
 
-def _run(work: str, chosen: list, options) -> list:
-    """Return what came out of each phase in each column."""
+def _run(work: str, chosen: list, options) -> tuple:
+    """Return what each phase does without a kill (a text where that fails), and what came out of all kills."""
     context = multiprocessing.get_context("fork")
-    jobs = sorted(((phase, column) for phase in chosen for column in phase.calls), key=lambda job: -job[0].weight)
     with context.Pool(options.jobs, _begin, (context.Value("i", 0), work, options)) as pool:
-        found = []
-        for row in pool.imap_unordered(_walk, jobs, 1):
-            found.append(row)
-            print(f"{row.phase} ({row.column}): {len(row.outcomes)} points, {row.seconds:.1f} s", flush=True)
+        ordered = sorted(chosen, key=lambda phase: -phase.weight)
+        courses = dict(zip([phase.name for phase in ordered], pool.map(_course, ordered, 1)))
+        jobs = [job for phase in ordered for job in _jobs(phase, courses[phase.name], options.point)]
+        outcomes = [one for row in pool.imap_unordered(_walk, jobs, 1) for one in row]
         pool.close()
         pool.join()
-    return found
+    return {phase.name: courses[phase.name] for phase in chosen}, outcomes
+
+
+def _jobs(phase, course, numbers: list):
+    """Give what workers do: some points of a phase, in one column."""
+    if isinstance(course, str):
+        return
+    calls = importlib.import_module("calls")
+    points = [one for one in calls.points_of(course.calls)[0] if not numbers or one.index + 1 in numbers]
+    for column in phase.calls:
+        if column == "kill":
+            taken = points
+        else:
+            # What the module does to files beside the guest's changes neither its definition nor its disks.
+            taken = [one for one in points if one == points[0] or one.call.startswith("vir")]
+        # A guest that is left alone runs on from point to point.
+        size = len(taken) if course.final.is_begin else SLICE
+        for start in range(0, len(taken), size):
+            yield phase, course, column, taken[start : start + size]
 
 
 def _begin(counter, work: str, options) -> None:
@@ -71,45 +90,55 @@ def _begin(counter, work: str, options) -> None:
         counter.value += 1
         number = counter.value
     trial.adopt()
-    OWN.update(trial=trial.Trial(place.Place(f"{options.name}-{number}", work)), points=options.point)
+    OWN["trial"] = trial.Trial(place.Place(f"{options.name}-{number}", work))
+
+
+def _course(phase):
+    place = importlib.import_module("place")
+    try:
+        return OWN["trial"].course(phase)
+    except place.Failed as failed:
+        return str(failed)
 
 
 def _walk(job: tuple):
-    return OWN["trial"].column(*job, OWN["points"])
+    return OWN["trial"].walk(*job)
 
 
-def _show(found: list, begun: float) -> int:
+def _show(courses: dict, outcomes: list, begun: float) -> int:
     """Print the matrix, and return whether a point failed."""
-    failures = []
-    for name in dict.fromkeys(row.phase for row in found):
-        rows = {column: row for column in HEADS for row in found if (row.phase, row.column) == (name, column)}
-        failures += _show_phase(name, rows)
-    outcomes = [one for row in found for one in row.outcomes]
-    failures += [(f"{row.phase} ({row.column})", "without a kill", row.failure) for row in found if row.failure]
-    changed = Counter(call.partition("(")[0] for row in found if row.column == "kill" for call in row.calls)
-    print("\ncalls that count:", ", ".join(f"{name} {count}" for name, count in sorted(changed.items())))
-    print("calls of libvirt that only look:", ", ".join(sorted({name for row in found for name in row.looked})))
-    print("left out, as the same call stands before and after it:", sum(row.left for row in found if row.column == "kill"))
-    kept = Counter(one.column for one in outcomes if not one.failure)
-    print(f"\n{len(outcomes)} kills in {time.monotonic() - begun:.0f} s: {dict(kept)} as they must be, {len(failures)} not")
+    points_of = importlib.import_module("calls").points_of
+    changed, looked, left, failures = Counter(), set(), 0, []
+    for name, course in courses.items():
+        if isinstance(course, str):
+            failures.append((name, "without a kill", course))
+            continue
+        points, more = points_of(course.calls)
+        left += more
+        changed.update(call.partition("(")[0] for call in course.calls)
+        looked.update(course.looked)
+        failures += _show_phase(name, points, [one for one in outcomes if one.phase == name])
+    print("\ncalls that change something:", ", ".join(f"{name} {count}" for name, count in sorted(changed.items())))
+    print("calls of libvirt that only look:", ", ".join(sorted(looked)))
+    print("pieces of files between the first, the middle and the last, at which nothing was killed:", left)
+    good = Counter(one.column for one in outcomes if not one.failure)
+    rows = ", ".join(f"{good[column]} ({head})" for column, head in HEADS.items())
+    print(f"\n{len(outcomes)} kills in {time.monotonic() - begun:.0f} s; as it must be: {rows}; failed: {len(failures)}")
     for where, point, failure in failures:
         print(f"\nFAILED {where}, {point}:\n    " + failure.replace("\n", "\n    "))
     return int(bool(failures) or not outcomes)
 
 
-def _show_phase(name: str, rows: dict) -> list:
-    points = list(dict.fromkeys(one.point for row in rows.values() for one in row.outcomes))
+def _show_phase(name: str, points: list, outcomes: list) -> list:
+    columns = [column for column in HEADS if any(one.column == column for one in outcomes)]
     print(f"\n{name}: {len(points)} points")
-    print(f"  {'':4} {'killed before':62} " + " ".join(f"{HEADS[column]:40}" for column in rows))
+    print(f"  {'':3} {'killed before':58} " + " ".join(f"{HEADS[column]:42}" for column in columns))
     failures = []
-    for point in sorted(points):
-        cells = []
-        for column, row in rows.items():
-            one = next((one for one in row.outcomes if one.point == point), None)
-            cells.append(f"{one.on} | {one.after} | {one.counter}" if one else "")
-            if one and one.failure:
-                failures.append((f"{name} ({column})", f"#{point.index} {point}", one.failure))
-        print(f"  {point.index + 1:4} {str(point)[:62]:62} " + " ".join(f"{cell:40}" for cell in cells))
+    for point in points:
+        found = {one.column: one for one in outcomes if one.point == point}
+        failures += [(f"{name}, {HEADS[one.column]}", f"#{point.index + 1} {point}", one.failure) for one in found.values() if one.failure]
+        cells = [f"{one.on} | {one.after} | {one.counter}" if one else '"' for one in map(found.get, columns)]
+        print(f"  {point.index + 1:3} {str(point)[:58]:58} " + " ".join(f"{cell:42}" for cell in cells).rstrip())
     return failures
 
 

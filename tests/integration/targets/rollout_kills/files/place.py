@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -94,7 +93,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a phase begins with; `below` are the boots that the user's volume tells of, where there is an overlay over it."""
+    """What a phase begins with, and where it is kept; `below`: the boots on the user's volume, where an overlay is over it.
+
+    One place has made it. In others it is the same under their names, which are as long, and their domain's UUID.
+    """
+
+    name: str
+    uuid: str
+    folder: str
 
     xml: str
     active: bool
@@ -115,11 +121,13 @@ class Place:
     """The surroundings of one worker's guest."""
 
     def __init__(self, name: str, work: str) -> None:
+        """Make the folders and the pool; the name ends with a digit, its own."""
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.name, self.images = name, os.path.join(work, "images")
         self.own = os.path.join(work, name)
         self.folder = os.path.join(self.own, "pool")
-        self.home, self.temp, self.kept = (os.path.join(self.own, one) for one in ("home", "temp", "kept"))
+        self.home, self.temp = (os.path.join(self.own, one) for one in ("home", "temp"))
+        self.kept = f"{work}/kept-{name}"
         for path in (self.folder, self.kept, self.temp, os.path.join(self.home, ".cache/virt.image")):
             os.makedirs(path)
         os.chmod(self.own, 0o711)
@@ -262,17 +270,27 @@ class Place:
         self.life = Life(self.life.id, history)
         return True
 
-    def keep(self, key: str, active: bool) -> Kept:
+    def keep(self, active: bool) -> Kept:
         """Keep all that is there for `restore`; the guest is off."""
-        subprocess.run(["cp", "-a", "--sparse=always", self.folder, os.path.join(self.kept, key)], check=True)
+        folder = os.path.join(self.kept, str(len(os.listdir(self.kept))))
+        subprocess.run(["cp", "-a", "--sparse=always", self.folder, folder], check=True)
         _target, path, format = self.sources()[USER]
         below = None
         if format == "qcow2":
             told = json.loads(_tool("info", "--output=json", "-f", format, path))
             below = history_of(self.content(told["full-backing-filename"], told["backing-filename-format"]))
-        return Kept(self.xml(), active, self.history(), self.sources(), below)
+        return Kept(self.name, self.must().UUIDString(), folder, self.xml(), active, self.history(), self.sources(), below)
 
-    def restore(self, key: str, kept: Kept) -> str:
+    def named(self, text: str, kept: Kept) -> str:
+        """Return a text of the place that made what is kept, as it is here."""
+        if kept.name == self.name:
+            return text
+        return text.replace(kept.name, self.name).replace(kept.uuid, kept.uuid[:-1] + self.name[-1])
+
+    def sources_of(self, kept: Kept, sources: tuple) -> tuple:
+        return tuple((target, self.named(path, kept), format) for target, path, format in sources)
+
+    def restore(self, kept: Kept) -> str:
         """Bring back what was kept, and let the guest run; return the history of its user disk then.
 
         A guest that still runs on these disks runs on: it has noticed nothing of what was done beside it.
@@ -280,15 +298,14 @@ class Place:
         runs_on = kept.active and self._lives_on(kept)
         if not runs_on:
             self.stop()
-        used = [os.path.basename(path) for _target, path, _format in kept.sources] if runs_on else []
-        for name in self.files():
-            if name not in used:
-                os.unlink(os.path.join(self.folder, name))
-        source = os.path.join(self.kept, key)
-        names = [os.path.join(source, name) for name in os.listdir(source) if name not in used]
-        subprocess.run(["cp", "-a", "--sparse=always", *names, self.folder], check=True)
+        used = [os.path.basename(path) for _target, path, _format in self.sources_of(kept, kept.sources)] if runs_on else []
+        for name in set(self.files()) - set(used):
+            os.unlink(os.path.join(self.folder, name))
+        for name in os.listdir(kept.folder):
+            if self.named(name, kept) not in used:
+                self._bring(name, kept)
         self.pool.refresh()
-        self.link.defineXML(kept.xml)
+        self._define(self.named(kept.xml, kept))
         if runs_on:
             return self.life.history
         if not kept.active:
@@ -299,11 +316,27 @@ class Place:
         self.life = Life(self.life.id, f"{kept.history}{said.version}")
         return self.life.history
 
+    def _bring(self, name: str, kept: Kept) -> None:
+        target = os.path.join(self.folder, self.named(name, kept))
+        subprocess.run(["cp", "-a", "--sparse=always", os.path.join(kept.folder, name), target], check=True)
+        if kept.name != self.name and name.endswith(".qcow2"):
+            # Its header names the file below it.
+            with open(target, "r+b") as file:
+                header = file.read(SECTOR * 128)
+                file.seek(0)
+                file.write(header.replace(kept.name.encode(), self.name.encode()))
+
+    def _define(self, xml: str) -> None:
+        domain = self.domain
+        if domain is not None and domain.UUIDString() not in xml:
+            domain.undefine()
+        self.link.defineXML(xml)
+
     def _lives_on(self, kept: Kept) -> bool:
         domain = self.domain
         if domain is None or not self.life or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
             return False
-        return self.life.id == domain.ID() and self.life.history and sources_of(domain.XMLDesc()) == kept.sources
+        return self.life.id == domain.ID() and self.life.history and sources_of(domain.XMLDesc()) == self.sources_of(kept, kept.sources)
 
     def empty(self) -> None:
         """Remove by force all that is there."""
@@ -315,11 +348,6 @@ class Place:
         for name in self.files():
             os.unlink(os.path.join(self.folder, name))
         self.pool.refresh()
-
-    def close(self) -> None:
-        self.empty()
-        self.pool.destroy()
-        shutil.rmtree(self.own)
 
 
 def sources_of(xml: str) -> tuple:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ansible.module_utils import basic
-from calls import BEFORE, KILLED, Point, Watch, points_of
+from calls import BEFORE, KILLED, Point, Watch
 from libvirt import libvirtError
 from phases import BACK, OFF, POWER, Phase, other
 from place import Failed, Kept, Place, Said
@@ -45,8 +45,8 @@ class Ran:
 class Course:
     """A phase without a kill: its calls, what may be defined meanwhile, and how all is in the end."""
 
-    key: str
     begin: Kept
+    seconds: float = 0
     calls: list = field(default_factory=list)
     looked: list = field(default_factory=list)
     old: tuple = ()
@@ -57,12 +57,13 @@ class Course:
 
 @dataclass(frozen=True)
 class End:
-    """How all is in the end: definition, volumes, whether the guest runs, its version."""
+    """How all is in the end: definition, volumes, whether the guest runs, its version; whether it has noticed nothing."""
 
     definition: str
     files: list
     active: bool
     version: int
+    is_begin: bool
 
 
 @dataclass
@@ -75,20 +76,6 @@ class Outcome:
     on: str = ""
     after: str = ""
     counter: str = ""
-    failure: str = ""
-    seconds: float = 0
-
-
-@dataclass
-class Column:
-    """What came out for all points of a phase; `left` points were left out."""
-
-    phase: str
-    column: str
-    calls: list = field(default_factory=list)
-    looked: list = field(default_factory=list)
-    left: int = 0
-    outcomes: list = field(default_factory=list)
     failure: str = ""
     seconds: float = 0
 
@@ -151,12 +138,10 @@ def _be_module(place: Place, main, params: dict, end, check: bool, output, seen:
 
 
 class Trial:
-    """Walks phases with one worker's guest; what several need is made once."""
+    """Walks phases with one worker's guest."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._begins: dict = {}
-        self._courses: dict = {}
 
     def must(self, call: tuple) -> Ran:
         ran = perform(self.place, call)
@@ -165,30 +150,11 @@ class Trial:
             raise Failed(f"{call[0]} {call[1].get('state', '')} failed ({ran.status}): {told}")
         return ran
 
-    def _course(self, phase: Phase) -> Course:
-        """Return the phase without a kill, by whichever control node."""
-        if phase.name not in self._courses:
-            self._courses[phase.name] = self._undisturbed(phase)
-        return self._courses[phase.name]
-
-    def _begin(self, phase: Phase) -> tuple:
-        """Return what the phase begins with, and under which key it is kept."""
-        given = json.dumps([phase.given, phase.cut])
-        if given not in self._begins:
-            self.place.empty()
-            for call in phase.given:
-                self.must(call)
-            self.place.ready()
-            if phase.cut:
-                perform(self.place, phase.call, Point(-1, BEFORE, phase.cut))
-            self.place.stop()
-            key = str(len(self._begins))
-            self._begins[given] = key, self.place.keep(key, not phase.cut)
-        return self._begins[given]
-
-    def _undisturbed(self, phase: Phase) -> Course:
-        course = Course(*self._begin(phase))
-        self.place.restore(course.key, course.begin)
+    def course(self, phase: Phase) -> Course:
+        """Go through a phase without a kill; raise Failed."""
+        begun = time.monotonic()
+        course = Course(self._begin(phase))
+        self.place.restore(course.begin)
         ran = self.must(phase.call)
         course.calls, course.looked = ran.calls, ran.looked
         course.old, course.new = course.begin.sources, self.place.sources()
@@ -196,51 +162,56 @@ class Trial:
             self.must(call)
         course.final = self._end()
         if phase.back:
-            self.place.restore(course.key, course.begin)
+            self.place.restore(course.begin)
             for call in (phase.call, *phase.back):
                 self.must(call)
             course.back = self._end()
+        self.place.empty()
+        course.seconds = time.monotonic() - begun
         return course
+
+    def _begin(self, phase: Phase) -> Kept:
+        """Return what a phase begins with."""
+        self.place.empty()
+        for call in phase.given:
+            self.must(call)
+        self.place.ready()
+        if phase.cut:
+            perform(self.place, phase.call, Point(-1, BEFORE, phase.cut))
+        self.place.stop()
+        return self.place.keep(not phase.cut)
 
     def _end(self) -> End:
         place = self.place
         active = place.state() == "running"
-        if active:
-            place.ready()
+        same = active and bool(place.ready()) and place.is_same_life(place.life.history if place.life else "")
         place.stop()
-        return End(place.definition(), place.files(), active, place.system().version)
+        return End(place.definition(), place.files(), active, place.system().version, same)
 
-    def column(self, phase: Phase, column: str, numbers: list) -> Column:
-        """Walk all points of a phase, or those with these numbers."""
-        row, begun = Column(phase.name, column), time.monotonic()
+    def walk(self, phase: Phase, course: Course, column: str, points: list) -> list[Outcome]:
+        """Kill a phase's call at each of the points, and return what came out."""
+        found = [self._try(phase, course, Outcome(phase.name, column, point)) for point in points]
         try:
-            course = self._course(phase)
-            row.calls, row.looked = course.calls, course.looked
-            points, row.left = points_of(course.calls)
-            points = [one for one in points if not numbers or one.index + 1 in numbers]
-            row.outcomes = [self._try(phase, column, point) for point in points]
             self.place.stop()
-        except (Failed, libvirtError) as failed:
-            row.failure = str(failed)
-        row.seconds = time.monotonic() - begun
-        return row
+        except Failed as failed:
+            found[-1].failure = found[-1].failure or str(failed)
+        return found
 
-    def _try(self, phase: Phase, column: str, point: Point) -> Outcome:
-        """Kill a phase's call at a point, and return what came out."""
-        one, begun = Outcome(phase.name, column, point), time.monotonic()
+    def _try(self, phase: Phase, course: Course, one: Outcome) -> Outcome:
+        begun = time.monotonic()
         try:
-            self._walk(phase, one)
+            self._kill(phase, course, one)
         except (Failed, libvirtError) as failed:
             one.failure = str(failed)
+            one.after = one.after or "FAILED"
             # Whatever it is now, it is not gone on with.
             self.place.life = None
-            one.after = one.after or "FAILED"
         one.seconds = time.monotonic() - begun
         return one
 
-    def _walk(self, phase: Phase, one: Outcome) -> None:
-        place, course = self.place, self._course(phase)
-        history = place.restore(course.key, course.begin)
+    def _kill(self, phase: Phase, course: Course, one: Outcome) -> None:
+        place = self.place
+        history = place.restore(course.begin)
         # Before the switch, if that was with a snapshot.
         base = course.begin.below or history
         killed = perform(place, phase.call, one.point)
@@ -248,7 +219,7 @@ class Trial:
             raise Failed(f"was not killed there: {killed.status} {killed.calls[-1:]} {killed.told.get('msg', '')}")
         state, on = place.state(), self._generation(course)
         one.on = f"{on} {state}"
-        left = history
+        left = base if on == "new" and phase.goes_back(one.column) and one.column != BACK else history
         if one.column in (POWER, OFF):
             left = self._lose_power(history, base, one.column == POWER)
         elif state == "running":
@@ -257,12 +228,13 @@ class Trial:
         for call in phase.calls[one.column]:
             self.must(other(call) if call[0] == "generation" else call)
         wanted = course.back if one.column == BACK else course.final
-        self._check_end(wanted, base if drops and phase.goes_back(one.column) else left, one)
+        self._check_end(wanted, course.begin, base if drops and phase.goes_back(one.column) else left, one)
 
     def _generation(self, course: Course) -> str:
         """Return which generation the guest is on; raise Failed where it is on none."""
         sources = self.place.sources()
-        names = [name for name, wanted in (("old", course.old), ("new", course.new)) if sources == wanted]
+        names = [name for name, wanted in (("old", course.old), ("new", course.new))
+                 if sources == self.place.sources_of(course.begin, wanted)]
         if not names:
             raise Failed(f"is on the disks of no generation: {sources}")
         gone = [path for _target, path, _format in sources if not os.path.exists(path)]
@@ -285,7 +257,7 @@ class Trial:
             raise Failed(f"after the loss of power it says {said}; its disks had {system} and {left}")
         return f"{left}{said.version}"
 
-    def _check_end(self, wanted: End, kept: str, one: Outcome) -> None:
+    def _check_end(self, wanted: End, begin: Kept, kept: str, one: Outcome) -> None:
         """Check how all is in the end; `kept` are the boots of which the user disk must tell still."""
         place = self.place
         state = place.state()
@@ -300,14 +272,15 @@ class Trial:
         one.counter = f"{kept} > {history}"
         wrong = _wrong_boots(said or system, system, history, kept, wanted, one.column)
         # Of one that the power took before the run noted that it ran, nobody knows that.
-        if state != ("running" if wanted.active else "off") and one.column != OFF:
+        if state != ("running" if wanted.active or one.column == POWER else "off") and one.column != OFF:
             wrong.append(f"is {state}")
-        if place.files() != wanted.files:
-            wrong.append(f"volumes {place.files()}, not {wanted.files}")
+        files = sorted(place.named(name, begin) for name in wanted.files)
+        if place.files() != files:
+            wrong.append(f"volumes {place.files()}, not {files}")
         listed = [name for name in place.files() if not name.startswith(".")]
         if listed != place.listed():
             wrong.append(f"libvirt lists {place.listed()}, and there are {listed}")
-        lines = [text.splitlines() for text in (wanted.definition, place.definition())]
+        lines = [text.splitlines() for text in (place.named(wanted.definition, begin), place.definition())]
         wrong += list(difflib.unified_diff(*lines, "definition wanted", "found", "", "", 0, ""))
         if wrong:
             raise Failed("\n".join(wrong))
