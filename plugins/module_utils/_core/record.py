@@ -266,6 +266,12 @@ def drop_record(domain) -> None:
         old.getparent().remove(old)
 
 
+def drop_generations(domain) -> None:
+    """Take the generations that are not active out of the record in a domain's tree."""
+    for one in list(domain.iter(f"{{{NAMESPACE}}}generation")):
+        one.getparent().remove(one)
+
+
 def set_record(domain, record: Record) -> None:
     """Put a record into a domain's tree, in the place of the one that is there."""
     drop_record(domain)
