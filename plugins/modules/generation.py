@@ -186,6 +186,11 @@ guests:
     downtime:
       description: The seconds from the guest's end to its start, where it was stopped and started.
       type: float
+    last_words:
+      description:
+        - For O(state=rolled_back) of a guest that ran, the ends of QEMU's log and of the log file of its console, as far as they
+          are files of the machine where the module runs.
+      type: str
     warnings:
       description: What its user should hear.
       type: list

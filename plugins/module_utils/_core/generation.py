@@ -132,6 +132,7 @@ def _rolled_back(sighting: Sighting, record: Record, aim: Aim) -> Plan:
         after=text,
         state=state,
         way_back=(),
+        said=sighting.said,
     )
 
 

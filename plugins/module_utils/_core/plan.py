@@ -68,6 +68,8 @@ class Sighting:
     busy: tuple[str, ...] = ()
     overlays: dict[str, str] = field(default_factory=dict)
     kept: frozenset[int] = frozenset()
+    # What a guest that is to be taken back has said last.
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     # What became of the guest's generation.
     status: Optional[str] = None
+    # The last words of a guest that was taken back.
+    said: str = ""
     # Where this is not None: the steps for a guest that was stopped, and could not be defined anew. All else stays as the
     # failure left it: the record says how it goes on.
     way_back: Optional[tuple] = None

@@ -13,7 +13,7 @@ from typing import Optional
 
 from .._core.errors import ImageError
 from .._core.lifecycle import compiled, serial_log
-from .._core.trouble import clean
+from .._core.trouble import clean, explain
 from .connection import Connection
 from .requirements import libvirt
 
@@ -23,12 +23,12 @@ SEARCH_SECONDS = 2
 
 
 class Tail:
-    """The end of what a file got since it was looked at first; no text where it is not there, or not ours to read."""
+    """The end of what a file got since it was looked at first, or of all of it; no text where it is not ours to read."""
 
-    def __init__(self, path: Optional[str]) -> None:
+    def __init__(self, path: Optional[str], whole: bool = False) -> None:
         self.path = path
         try:
-            self._start = os.stat(path).st_size if path else 0
+            self._start = os.stat(path).st_size if path and not whole else 0
         except OSError:
             self._start = 0
 
@@ -123,6 +123,13 @@ def qemu_log(name: str, connection: Connection) -> Tail:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         folder = os.path.join(cache, "libvirt/qemu/log")
     return Tail(f"{folder}/{name}.log")
+
+
+def last_words(name: str, domain_xml: str, connection: Connection) -> str:
+    """Return the ends of what a guest and its QEMU have said, as far as files of this machine tell."""
+    console = serial_log(domain_xml) if connection.is_local else None
+    said = [Tail(path, whole=True).text() for path in (qemu_log(name, connection).path, console)]
+    return explain("", None, *said).strip()
 
 
 def is_said(expression: str, text: str) -> bool:

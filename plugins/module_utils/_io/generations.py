@@ -26,6 +26,7 @@ from .._core.record import Record, RecordedDisk, read_record
 from .._core.volume import Found, Pool, World, own_format, pool_of
 from .busy import busy_with, tied_with
 from .connection import Connection
+from .console import last_words
 from .deploy import missing_of, unknown_of, warnings_of
 from .extras import find_extras, refuse_missing
 from .guest_lock import hold_guest
@@ -107,6 +108,7 @@ class GenerationSurvey(Survey):
             world=self.left(record, live),
             taken=self.taken() if aim.state == "pruned" else {},
             busy=tied_with(live, self.connection) if aim.state == "rolled_back" else (),
+            said=last_words(name, live.active, self.connection) if aim.state == "rolled_back" and live.active else "",
             kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)),
         )
 
@@ -210,6 +212,7 @@ def _told(done: Done, connection: Connection) -> dict:
         "release": record and record.release,
         "generation": record and record.generation,
         "warnings": list(plan.warnings),
+        "last_words": plan.said,
         "downtime": None if done.downtime is None else round(done.downtime, 3),
     }
 
