@@ -29,6 +29,7 @@ from .._core.prune import (
     read_named,
     recorded_paths,
 )
+from .._core.record import drop_generations
 from .._core.surroundings import StoragePool
 from .._core.volume import PLAIN, STREAMED, Pool
 from .connection import Connection, doing
@@ -319,13 +320,23 @@ def _documents(domain):
     with doing(f"read {owner}"):
         found = [(owner, _told_by(domain.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE), True)]
         if _told_by(domain.isActive):
-            found.append((owner, _told_by(domain.XMLDesc), True))
+            found.append((owner, _running(domain), True))
         if _told_by(domain.hasManagedSaveImage):
             found.append((f"saved state of {owner}", _saved(domain), False))
         for kind, listing in (("snapshot", domain.listAllSnapshots), ("checkpoint", domain.listAllCheckpoints)):
             for one in _told_by(listing) or ():
                 found.append((f"{kind} {one.getName()} of {owner}", _told_by(one.getXMLDesc), False))
     return [document for document in found if document[1]]
+
+
+def _running(domain) -> Optional[str]:
+    text = _told_by(domain.XMLDesc)
+    if not text:
+        return None
+    tree = xml.parse(text, f"domain {domain.name()}")
+    # They are those of its start; what became of them since is in its definition.
+    drop_generations(tree)
+    return xml.to_text(tree)
 
 
 def _told_by(call, *arguments):
