@@ -34,7 +34,7 @@ BASE = Path("/var/lib") / NAME
 RUN = Path("/run") / NAME
 HERE = Path(__file__).resolve().parent
 # ansible-test runs a copy of the targets alone, below a copy of the collection.
-COLLECTION = next(folder for folder in HERE.parents if (folder / "galaxy.yml").exists())
+COLLECTION = next(folder for folder in HERE.parents if (folder / "plugins/modules").is_dir())
 # Where sector.py is, which makes the guests.
 GENERATOR = "tests/integration/targets/rollout_kills/files"
 SECONDS = 60
