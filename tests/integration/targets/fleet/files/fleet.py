@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -89,11 +90,9 @@ def copy_python(target: Path) -> None:
     names, done = ["ansible-core", "lxml"], set()
     while names:
         name = names.pop()
-        try:
-            found = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if name in done:
+        # ansible-test puts a stand-in of ansible-core before the real one.
+        found = next(iter(importlib.metadata.distributions(name=name, path=[sysconfig.get_path("purelib")])), None)
+        if found is None or name in done:
             continue
         done.add(name)
         names += [re.match(r"[\w.-]+", needed)[0] for needed in found.requires or () if "extra ==" not in needed]
