@@ -35,10 +35,11 @@ class Aim:
     lease: int = LEASE
     takeover: bool = False
     reason: Optional[str] = None
+    version: Optional[str] = None
     now: int = 0
 
 
-def idle(sighting: Sighting, status: str) -> Plan:
+def idle(sighting: Sighting, status: Optional[str]) -> Plan:
     """Return the plan of a guest that stays as it is."""
     live = sighting.live
     return Plan(name=sighting.name, before=live.as_read, after=live.xml, was=live.state, state=live.state, status=status)

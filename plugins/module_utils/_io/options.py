@@ -172,6 +172,7 @@ GENERATION = {
     "lease": {"type": "int", "default": aim.LEASE},
     "takeover": {"type": "bool", "default": False},
     "reason": {"type": "str"},
+    "version": {"type": "str"},
     **FETCH,
     **IMAGE_SOURCE,
 }
