@@ -17,6 +17,7 @@ import time
 from collections import Counter
 
 OWN: dict = {}
+BEGUN = time.monotonic()
 # So many points are one worker's at a time.
 SLICE = 2
 # Of each column: on which generation the guest is after the kill, and whether it runs; then on which version it is after the
@@ -33,6 +34,13 @@ def main() -> int:
     """Walk all phases, print the matrix, and return whether a point failed."""
     options, begun = _options(), time.monotonic()
     sys.path += options.path
+    if options.own:
+        with importlib.import_module("daemons").own_daemons():
+            return _work(options, begun)
+    return _work(options, begun)
+
+
+def _work(options, begun: float) -> int:
     place, phases, trial = (importlib.import_module(name) for name in ("place", "phases", "trial"))
     place.take_away(f"{options.name}-")
     # The workers end so too.
@@ -58,8 +66,13 @@ def _run(work: str, chosen: list, options) -> tuple:
     with context.Pool(options.jobs, _begin, (context.Value("i", 0), work, options)) as pool:
         ordered = sorted(chosen, key=lambda phase: -phase.weight)
         courses = dict(zip([phase.name for phase in ordered], pool.map(_course, ordered, 1)))
+        if os.environ.get("T"):
+            print("courses", time.monotonic() - BEGUN, {k: getattr(v, "seconds", v) for k, v in courses.items()}, flush=True)
         jobs = [job for phase in ordered for job in _jobs(phase, courses[phase.name], options.point)]
         outcomes = [one for row in pool.imap_unordered(_walk, jobs, 1) for one in row]
+        if os.environ.get("T"):
+            for k in sorted({(o.phase, o.column) for o in outcomes}):
+                print(k, [round(o.seconds, 1) for o in outcomes if (o.phase, o.column) == k])
         pool.close()
         pool.join()
     return {phase.name: courses[phase.name] for phase in chosen}, outcomes
@@ -149,6 +162,7 @@ def _options():
     parser.add_argument("--name", default="virt-image-kill", help="what the names of guests and pools begin with")
     parser.add_argument("--only", default="", help="a part of the names of the phases to walk; all without")
     parser.add_argument("--point", type=int, default=[], action="append", help="the number of a point; all without")
+    parser.add_argument("--own", action="store_true", help="with a libvirtd of its own, beside the machine's")
     parser.add_argument("--trial", action="store_true", help="walk a call of the module guests, to try this program")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     return parser.parse_args()

@@ -152,8 +152,12 @@ class Place:
     @property
     def domain(self) -> Optional[libvirt.virDomain]:
         """Return the guest's domain, if there is one."""
-        found = [one for one in self.link.listAllDomains() if one.name() == self.name]
-        return found[0] if found else None
+        try:
+            return self.link.lookupByName(self.name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+            return None
 
     def must(self) -> libvirt.virDomain:
         """Return the guest's domain, which is there at each moment."""
@@ -336,7 +340,9 @@ class Place:
         domain = self.domain
         if domain is None or not self.life or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
             return False
-        return self.life.id == domain.ID() and self.life.history and sources_of(domain.XMLDesc()) == self.sources_of(kept, kept.sources)
+        same = domain.UUIDString() == self.named(kept.uuid, kept)
+        same = same and self.life.id == domain.ID() and self.life.history
+        return same and sources_of(domain.XMLDesc()) == self.sources_of(kept, kept.sources)
 
     def empty(self) -> None:
         """Remove by force all that is there."""
