@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - virt.image._connection
   - virt.image._fetch
   - virt.image._guests
+  - virt.image._image_source
 options:
   state:
     description:
@@ -90,19 +91,6 @@ options:
     description:
       - Why the guests are rolled back. It stays in the record with the version that was bad.
     type: str
-  image_source:
-    description:
-      - Where the descriptors and their disk files are. From the V(controller), disks are copied to a host only if it lacks
-        their content.
-    type: str
-    choices: [host, controller]
-    default: host
-  _deliveries:
-    description:
-      - For the action plugin, which tells the module here what it read on the control node. Not to be set in a playbook.
-    type: list
-    elements: dict
-    default: []
 seealso:
   - module: virt.image.guests
   - module: virt.image.guest_info

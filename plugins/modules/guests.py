@@ -23,20 +23,7 @@ extends_documentation_fragment:
   - virt.image._connection
   - virt.image._fetch
   - virt.image._guests
-options:
-  image_source:
-    description:
-      - Where the descriptors and their disk files are. From the V(controller), disks are copied to a host only if it lacks
-        their content.
-    type: str
-    choices: [host, controller]
-    default: host
-  _deliveries:
-    description:
-      - For the action plugin, which tells the module here what it read on the control node. Not to be set in a playbook.
-    type: list
-    elements: dict
-    default: []
+  - virt.image._image_source
 seealso:
   - module: virt.image.storage
   - module: virt.image.domain

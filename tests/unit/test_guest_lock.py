@@ -45,7 +45,7 @@ def _holder():
 
 
 def test_one_play_has_a_guest(holder):
-    told = f"another play works on guest web (process {os.getpid()} of user {os.getuid()}); run again when it has ended"
+    told = f"another play works on it (process {os.getpid()} of user {os.getuid()}); run again when it has ended"
     assert refused(Link()) == told
     # What it holds already, it may hold again; and it goes on holding it when the folders are released.
     hold_guest("web", UUID, holder)
@@ -60,7 +60,7 @@ def test_who_asks_is_told_again_and_again(holder, monkeypatch):
     monkeypatch.setattr(guest_lock, "QUEUE", 0)
     for number in range(3 * 64):
         words = refused(Link())
-        assert words.startswith("another play works on guest web"), number
+        assert words.startswith("another play works on it"), number
     assert holder.locks
 
 

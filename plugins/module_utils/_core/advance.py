@@ -38,12 +38,12 @@ def plan_forward(sighting: Sighting, record: Record, aim: Aim) -> Plan:
             f"is a guest of image {record.image}, and this image is {sighting.image.name}; a guest moves between versions of "
             "one image (other_images: skip leaves such guests alone)"
         )
-    sighting, stale = _without_stale(sighting, record)
-    storage = plan_volumes(sighting, sighting.aimed)
-    edition = Edition.of(sighting.image, [volume.recorded() for volume in storage.volumes])
+    edition = Edition.of(sighting.image, sighting.verdict, sighting.world.sources)
     if edition.is_that_of(record):
         return _go_on(sighting, record) if record.state == PENDING and aim.state == "active" else idle(sighting, status_of(record))
     _refuse_to_begin(sighting, record, edition, aim)
+    sighting, stale = _without_stale(sighting, record)
+    storage = plan_volumes(sighting, sighting.aimed)
     staging = _stage(sighting, record, storage, stale, aim)
     return staging if aim.state == "staged" else _switch(sighting, record, storage, staging, aim)
 

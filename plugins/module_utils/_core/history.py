@@ -14,6 +14,7 @@ from .definition import applied_of
 from .errors import ImageError
 from .image import Image
 from .lifecycle import RUNNING
+from .match import Verdict
 from .record import (
     BAD,
     CONFIRMED,
@@ -24,6 +25,7 @@ from .record import (
     Record,
     RecordedDisk,
     content_key,
+    key_of,
     drop_record,
     read_record,
     set_record,
@@ -31,6 +33,7 @@ from .record import (
 from .sameness import same_uuid
 from .secrets import blank_secrets, bring_secrets
 from .seed import SEED
+from .volume import Source
 
 # How many bad versions are remembered once their volumes are gone.
 REMEMBERED = 10
@@ -46,8 +49,11 @@ class Edition:
     key: Optional[str]
 
     @classmethod
-    def of(cls, image: Image, disks) -> Edition:
-        return cls(image.version, image.release, content_key(disks))
+    def of(cls, image: Image, verdict: Verdict, sources: dict[str, Source]) -> Edition:
+        """Return that of an image, whose files are `sources`, with the boot alternative that was chosen."""
+        digests = {key: source.digest for key, source in sources.items()}
+        disks = image.disks_of(image.boots[verdict.index])
+        return cls(image.version, image.release, key_of((disk.id, digests.get(disk.id)) for disk in disks if disk.use == "system"))
 
     def is_that_of(self, one) -> bool:
         """Return whether a record, or another generation in one, is of this edition; an unknown content is another one."""

@@ -121,7 +121,12 @@ def content_key(disks) -> Optional[str]:
 
     Not a digest of the image's files itself, which would keep their base volumes from being pruned.
     """
-    system = sorted((disk.id, disk.digest) for disk in disks if disk.use == "system")
+    return key_of((disk.id, disk.digest) for disk in disks if disk.use == "system")
+
+
+def key_of(digests) -> Optional[str]:
+    """Return the key of pairs of a system disk's id and its digest."""
+    system = sorted(digests)
     if not all(digest for _id, digest in system):
         return None
     return hashlib.sha256(repr(system).encode("utf-8", "backslashreplace")).hexdigest()[:32]

@@ -17,7 +17,7 @@ from .._core.errors import ImageError, Problems
 from .._core.generation import plan_generation
 from .._core.guest import Guest, parse_guest
 from .._core.header import Header
-from .._core.history import is_to_run, next_record
+from .._core.history import Edition, is_to_run, next_record
 from .._core.image import Disk, Image
 from .._core.match import Verdict, choose
 from .._core.names import name_mistake, volume_stem
@@ -89,17 +89,14 @@ class GenerationSurvey(Survey):
         """Return all that a plan for the guest's generations needs; raise ImageError."""
         image = self.images.image(guest) if aim.state in FORWARD else None
         name = guest.name or image.name
+        domain = self.connection.find_domain(name)
+        if domain is not None:
+            # Before it is read: whoever held it may change it.
+            hold_guest(name, domain.UUIDString(), self.connection)
         live = self.connection.live(name)
         record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
         seen = Sighting(name, guest, None, False, live, World({}, {}, {}), image, now=self.now)
-        if record is None or record.image is None:
-            return seen
-        hold_guest(name, record.domain or name, self.connection)
-        # Whoever held it may have changed it.
-        live = self.connection.live(name)
-        record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
-        seen = replace(seen, live=live)
-        if record is None or image and record.image != image.name:
+        if record is None or record.image is None or image and record.image != image.name:
             return seen
         if aim.state in FORWARD:
             return self._forward(seen, record, aim)
@@ -119,24 +116,25 @@ class GenerationSurvey(Survey):
         verdict = choose(image, host, guest.wish)
         if self.connection.is_local:
             refuse_missing(guest)
-        refuse_unreachable_state(live, self.connection)
         aimed = next_record(record, self._resets(image, verdict, guest, record, aim))
         staged = record.staged
         self._staged = {disk.path for disk in staged.disks if not disk.shared} if staged else set()
         self.known = {disk.id: disk for disk in (*record.disks, *(staged.disks if staged else ())) if disk.use == "system"}
         world = self.world(name, image, verdict, guest, aimed)
+        seen = replace(seen, world=world, verdict=verdict, aimed=aimed)
+        if Edition.of(image, verdict, world.sources).is_that_of(record):
+            # All else is for those that move.
+            return seen
+        refuse_unreachable_state(live, self.connection)
         overlays = self._overlays(live, record, aimed, world) if aim.user_disks == SNAPSHOT else {}
-        self._look_at_staged(staged.disks if staged else (), live, world)
+        self._look_at_staged(staged.disks if staged else (), world)
         seen = replace(
             seen,
             host=host,
             session=self.connection.is_session,
-            world=world,
-            verdict=verdict,
             networks=self.networks(),
             taken=self.taken(),
             extra_paths=find_extras(name, guest, self.volumes, world),
-            aimed=aimed,
             busy=busy_with(live, self.connection),
             overlays=overlays,
         )
@@ -173,7 +171,7 @@ class GenerationSurvey(Survey):
                 world.found[path] = self._seen(world.pools[disk.pool], names[disk.id])
         return names
 
-    def _look_at_staged(self, disks, live: Live, world: World) -> None:
+    def _look_at_staged(self, disks, world: World) -> None:
         """Look at what was staged and may be of no use now."""
         for disk in disks:
             if disk.path not in world.found and not disk.shared:

@@ -50,7 +50,7 @@ def guest_lock(name: str, uuid: str, connection: Connection):
             if error.errno != errno.EADDRINUSE:
                 raise ImageError(f"cannot lock guest {name}: {error.strerror}") from None
             who = _holder(address)
-            raise ImageError(f"another play works on guest {name}{who}; run again when it has ended") from None
+            raise ImageError(f"another play works on it{who}; run again when it has ended") from None
         yield
 
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role rollout says of its options: in its specification, its defaults and its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.virt.image.plugins.module_utils._core.aim import SCRATCH, USER_DISKS
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles/rollout"
+SPECS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+OPTIONS = SPECS["main"]["options"]
+DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+ROWS = re.findall(r"^\| `(rollout_\w+)` \| (.*?) ?\| ", (ROLE / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_each_part_has_the_same_options():
+    assert set(SPECS) == {"main", "stage", "wave", "prune"}
+    assert all(spec["options"] == OPTIONS for spec in SPECS.values())
+    assert all((ROLE / f"tasks/{part}.yml").exists() for part in SPECS)
+
+
+def test_the_defaults_are_what_is_told():
+    told = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
+    assert {**told, "rollout_guests": "{{ appliance_guests }}"} == DEFAULTS
+    assert set(OPTIONS) == {*DEFAULTS, "rollout_image"}
+
+
+def test_the_page_has_all_of_them():
+    assert [name for name, _default in ROWS] == list(OPTIONS)
+    told = {name: default.strip("`") for name, default in ROWS}
+    spoken = {"rollout_image": "needed", "rollout_guests": "appliance_guests"}
+    for name, option in OPTIONS.items():
+        default = option.get("default")
+        empty = default in ({}, "", None)
+        assert told[name] == spoken.get(name, "" if empty else str(default).lower() if isinstance(default, bool) else str(default))
+
+
+def test_choices_are_the_modules():
+    assert tuple(OPTIONS["rollout_user_disks"]["choices"]) == USER_DISKS
+    assert tuple(OPTIONS["rollout_scratch"]["choices"]) == SCRATCH
