@@ -15,9 +15,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 OWN: dict = {}
-BEGUN = time.monotonic()
 # So many points are one worker's at a time.
 SLICE = 2
 # Of each column: on which generation the guest is after the kill, and whether it runs; then on which version it is after the
@@ -34,13 +34,13 @@ def main() -> int:
     """Walk all phases, print the matrix, and return whether a point failed."""
     options, begun = _options(), time.monotonic()
     sys.path += options.path
-    if options.own:
-        with importlib.import_module("daemons").own_daemons():
-            return _work(options, begun)
-    return _work(options, begun)
+    daemons = importlib.import_module("daemons")
+    with daemons.own_daemons() if options.own else nullcontext():
+        return _work(options, begun)
 
 
 def _work(options, begun: float) -> int:
+    """Walk the phases that are chosen, and print what came out."""
     place, phases, trial = (importlib.import_module(name) for name in ("place", "phases", "trial"))
     place.take_away(f"{options.name}-")
     # The workers end so too.
@@ -66,13 +66,8 @@ def _run(work: str, chosen: list, options) -> tuple:
     with context.Pool(options.jobs, _begin, (context.Value("i", 0), work, options)) as pool:
         ordered = sorted(chosen, key=lambda phase: -phase.weight)
         courses = dict(zip([phase.name for phase in ordered], pool.map(_course, ordered, 1)))
-        if os.environ.get("T"):
-            print("courses", time.monotonic() - BEGUN, {k: getattr(v, "seconds", v) for k, v in courses.items()}, flush=True)
         jobs = [job for phase in ordered for job in _jobs(phase, courses[phase.name], options.point)]
         outcomes = [one for row in pool.imap_unordered(_walk, jobs, 1) for one in row]
-        if os.environ.get("T"):
-            for k in sorted({(o.phase, o.column) for o in outcomes}):
-                print(k, [round(o.seconds, 1) for o in outcomes if (o.phase, o.column) == k])
         pool.close()
         pool.join()
     return {phase.name: courses[phase.name] for phase in chosen}, outcomes
@@ -149,7 +144,8 @@ def _show_phase(name: str, points: list, outcomes: list) -> list:
     failures = []
     for point in points:
         found = {one.column: one for one in outcomes if one.point == point}
-        failures += [(f"{name}, {HEADS[one.column]}", f"#{point.index + 1} {point}", one.failure) for one in found.values() if one.failure]
+        where = f"#{point.index + 1} {point}"
+        failures += [(f"{name}, {HEADS[one.column]}", where, one.failure) for one in found.values() if one.failure]
         cells = [f"{one.on} | {one.after} | {one.counter}" if one else '"' for one in map(found.get, columns)]
         print(f"  {point.index + 1:3} {str(point)[:58]:58} " + " ".join(f"{cell:42}" for cell in cells).rstrip())
     return failures
@@ -164,7 +160,7 @@ def _options():
     parser.add_argument("--point", type=int, default=[], action="append", help="the number of a point; all without")
     parser.add_argument("--own", action="store_true", help="with a libvirtd of its own, beside the machine's")
     parser.add_argument("--trial", action="store_true", help="walk a call of the module guests, to try this program")
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=min(9, 3 * (os.cpu_count() or 1)), help="up to 9 guests at a time")
     return parser.parse_args()
 
 

@@ -286,9 +286,7 @@ class Place:
         return Kept(self.name, self.must().UUIDString(), folder, self.xml(), active, self.history(), self.sources(), below)
 
     def named(self, text: str, kept: Kept) -> str:
-        """Return a text of the place that made what is kept, as it is here."""
-        if kept.name == self.name:
-            return text
+        """Return a text of the place that made what is kept, as it is here; each place has its own last digit of the UUID."""
         return text.replace(kept.name, self.name).replace(kept.uuid, kept.uuid[:-1] + self.name[-1])
 
     def sources_of(self, kept: Kept, sources: tuple) -> tuple:
