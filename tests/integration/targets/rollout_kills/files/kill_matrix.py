@@ -43,7 +43,6 @@ def _work(options, begun: float) -> int:
     """Walk the phases that are chosen, and print what came out."""
     place, phases, trial = (importlib.import_module(name) for name in ("place", "phases", "trial"))
     place.take_away(f"{options.name}-")
-    # The workers end so too.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     os.makedirs(options.work, exist_ok=True)
     work = tempfile.mkdtemp(prefix=f"{options.name}-", dir=options.work)
@@ -93,6 +92,8 @@ def _jobs(phase, course, numbers: list):
 
 def _begin(counter, work: str, options) -> None:
     """Make a worker's own guest."""
+    # The first process takes away what is left, also where this one ends at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     place, trial = (importlib.import_module(name) for name in ("place", "trial"))
     with counter.get_lock():
         counter.value += 1
