@@ -54,6 +54,8 @@ def own_daemons():
 
 def _keep() -> None:
     """Start the daemons, and bury who ends below them; never return."""
+    # What ends all processes of this program ends these when their guests are taken away, not before.
+    os.setsid()
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     daemons, ended = [], []
