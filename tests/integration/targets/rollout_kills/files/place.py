@@ -35,7 +35,7 @@ DESCRIPTOR = """<image><name version="{version}">rollout-kill</name><domain><boo
 SYSTEM, USER = 0, 1
 # libvirt's own, and what differs from run to run.
 EMPTY = re.compile(r"\n *<backingStore/>")
-TIMES = re.compile(' (since|until|stamp|owner)="[^"]*"')
+TIMES = re.compile(' (since|until|stamp|owner|was)="[^"]*"')
 
 
 class Failed(Exception):
@@ -177,7 +177,7 @@ class Place:
 
     def definition(self) -> str:
         """Return the guest's definition without what tells the time, or who it was, and without words that say nothing."""
-        return EMPTY.sub("", TIMES.sub("", self.xml()))
+        return without_times(self.xml())
 
     def has_overlay(self) -> bool:
         """Return whether the user's volume has an overlay; without one it is raw."""
@@ -287,7 +287,10 @@ class Place:
 
     def named(self, text: str, kept: Kept) -> str:
         """Return a text of the place that made what is kept, as it is here; each place has its own last digit of the UUID."""
-        return text.replace(kept.name, self.name).replace(kept.uuid, kept.uuid[:-1] + self.name[-1])
+        stem = kept.uuid[:-1]
+        for digit in (kept.uuid[-1], kept.name[-1]):
+            text = text.replace(stem + digit, stem + self.name[-1])
+        return text.replace(kept.name, self.name)
 
     def sources_of(self, kept: Kept, sources: tuple) -> tuple:
         return tuple((target, self.named(path, kept), format) for target, path, format in sources)
@@ -352,6 +355,10 @@ class Place:
         for name in self.files():
             os.unlink(os.path.join(self.folder, name))
         self.pool.refresh()
+
+
+def without_times(xml: str) -> str:
+    return EMPTY.sub("", TIMES.sub("", xml))
 
 
 def sources_of(xml: str) -> tuple:

@@ -21,7 +21,7 @@ from ansible.module_utils import basic
 from calls import BEFORE, KILLED, Point, Watch
 from libvirt import libvirtError
 from phases import BACK, OFF, POWER, Phase, other
-from place import Failed, Kept, Place, Said
+from place import Failed, Kept, Place, Said, without_times
 
 PLUGINS = "ansible_collections.virt.image.plugins"
 SECONDS = 60
@@ -221,6 +221,10 @@ class Trial:
         for call in phase.calls[one.column]:
             self.must(other(call) if call[0] == "generation" else call)
         wanted = course.back if one.column == BACK else course.final
+        if one.column == BACK and on == "old":
+            # There is nothing to go back from: the version was never active, and is not bad.
+            begin = course.begin
+            wanted = End(without_times(begin.xml), os.listdir(begin.folder), True, int(base[-1]), False)
         self._check_end(wanted, course.begin, base if drops and phase.goes_back(one.column) else left, one)
 
     def _generation(self, course: Course) -> str:
