@@ -107,7 +107,13 @@ PHASES = (
     ),
     Phase("confirm keep", CONFIRMED, PENDING, (CONFIRMED,)),
     # Only a guest that runs can be confirmed, so it is started first; but one whose disks are being merged may be off.
-    Phase("confirm snapshot", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), (), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT)),
+    Phase(
+        "confirm snapshot",
+        CONFIRMED_SNAPSHOT,
+        PENDING_SNAPSHOT,
+        (CONFIRMED_SNAPSHOT,),
+        dark=(ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
+    ),
     Phase("confirm snapshot, off", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), cut=MERGE),
     Phase("rollback keep", BACK_CALL, PENDING, (BACK_CALL,)),
     Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,), (), (BACK_SNAPSHOT,)),
