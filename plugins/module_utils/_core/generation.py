@@ -177,11 +177,14 @@ def _note_running(sighting: Sighting, text: str, record: Record, follows: bool) 
 
 
 def _back_already(sighting: Sighting, record: Record) -> Plan:
-    """Plan nothing for a guest that is not on the version that is left; one that a killed run has left off is started."""
+    """Plan nothing for a guest that is not on the version that is left; one that a killed run has left off is started.
+
+    That run was on its way back, or was going to switch the guest and did not come to it.
+    """
     is_back = any(one.number > record.generation for one in record.in_state(BAD))
     plan = idle(sighting, ROLLED_BACK if is_back else status_of(record))
     live, wait = sighting.live, sighting.guest.wait
-    if not is_back or record.state != CONFIRMED or record.was is None or record.staged:
+    if record.state != CONFIRMED or record.was is None:
         return plan
     kind = xml.parse(live.xml, "live domain").get("type")
     start = () if live.state in UP else (plan_start(sighting.name, kind, live.state, wait),)
