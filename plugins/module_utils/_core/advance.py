@@ -57,7 +57,7 @@ def _refuse_to_begin(sighting: Sighting, record: Record, edition: Edition, aim: 
     bad = next((one for one in record.in_state(BAD) if edition.is_that_of(one)), None)
     if bad and not aim.retry:
         why = f": {bad.reason}" if bad.reason else ""
-        raise ImageError(f"was on that version before, as {say(bad)}, and rolled back{why}; retry: true tries it again")
+        raise ImageError(f"was on that version before, as {say(bad)}, and rolled back{why}; retry: true (of the role: rollout_retry) tries it again")
     if sighting.busy:
         raise ImageError("; ".join(sighting.busy))
 

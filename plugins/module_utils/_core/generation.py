@@ -54,7 +54,7 @@ def _refuse_others(record: Record, aim: Aim) -> None:
     if record.until and record.until > aim.now:
         raise ImageError(
             f"{record.owner} moves it to {say(record)}, for {record.until - aim.now} s at most; run again later, or take it "
-            "over with takeover: true if that run is no more"
+            "over with takeover: true (of the role: rollout_takeover) if that run is no more"
         )
 
 

@@ -172,7 +172,8 @@ def restore(record: Record, former: Generation, since: Optional[str], reason: Op
         release=record.release,
         key=content_key(record.disks),
         since=record.since,
-        reason=" ".join(reason.split())[:LONGEST_REASON] if reason else None,
+        # The rest are the ends of logs.
+        reason=" ".join(reason.strip().splitlines()[0].split())[:LONGEST_REASON] if reason and reason.strip() else None,
         disks=tuple(disk for disk in record.disks if disk.path not in kept),
     )
     return replace(

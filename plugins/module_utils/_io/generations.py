@@ -82,6 +82,8 @@ def _parse(options: dict, where: str, aim: Aim) -> Guest:
     """Return the guest that is asked for; its image matters only on the way forward."""
     named = options.get("name") and not name_mistake(options["name"])
     forward = aim.state in FORWARD
+    if options.get("name") and not named:
+        raise ImageError(f"name {name_mistake(options['name'])}", where)
     if not forward and not named:
         raise ImageError("has no name; only the way to another version needs no more than an image", where)
     # What it is made like is of no interest on the way back, and what state it is to be in nowhere.
