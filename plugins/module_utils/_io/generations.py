@@ -121,7 +121,7 @@ class GenerationSurvey(Survey):
         aimed = next_record(record, self._resets(image, verdict, guest, record, aim))
         staged = record.staged
         self._staged = {disk.path for disk in staged.disks if not disk.shared} if staged else set()
-        self.known = {disk.id: disk for disk in (*record.disks, *(staged.disks if staged else ())) if disk.use == "system"}
+        self.learn(image, (record, staged) if staged else (record,))
         world = self.world(name, image, verdict, guest, aimed)
         seen = replace(seen, world=world, verdict=verdict, aimed=aimed)
         if Edition.of(image, verdict, world.sources).is_that_of(record):
