@@ -217,3 +217,19 @@ def test_a_guest_that_goes_takes_its_generations_along():
         "delete volume web1-root.qcow2 of pool default",
     ]
     assert "remove kept UEFI variables and TPM state of generation 1 of domain web1" in steps
+
+
+def test_a_seed_goes_with_the_last_generation_that_has_it():
+    host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
+    host.live = replace(made("web1", "running", seed=one), active=None)
+    host.name_version("1", "a")
+    (first,) = [disk.path for disk in host.record.disks if disk.use == "scratch"]
+    host.files[first] = Found(Header("raw", MIB), True)
+    host.perform(host.plan("active", version=2, seed=one))
+    host.perform(host.plan("confirmed"))
+    seen = host.sighting(Aim("staged"), version=2, seed=other)
+    host.perform(plan_guest(replace(seen, aimed=None)))
+    assert first in host.files and first not in [disk.path for disk in host.record.disks]
+    assert host.plan("rolled_back").steps
+    host.perform(host.plan("pruned", {"keep_generations": 0}))
+    assert first not in host.files
