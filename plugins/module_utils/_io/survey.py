@@ -168,7 +168,7 @@ class Survey:
         """Note what a guest's generations have of an image's files, those of the same version before others."""
         mine = [one for one in generations if one.version and (one.version, one.release) == (image.version, image.release)]
         disks = [disk for one in sorted(generations, key=mine.__contains__) for disk in one.disks]
-        self.known = {disk.id: disk for disk in disks if disk.use != "user"}
+        self.known = {disk.id: disk for disk in disks}
         self.others = frozenset(disk.path for disk in disks) - {disk.path for one in mine for disk in one.disks}
 
     def _look_at(self, disk: Disk, own: str, guest: Guest, world: World, recorded: Optional[RecordedDisk]) -> None:
