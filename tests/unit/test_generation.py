@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +14,13 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.generation import plan_generation
 from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.history import next_record, with_record
+from ansible_collections.virt.image.plugins.module_utils._core.image import Disk
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import RUNNING
+from ansible_collections.virt.image.plugins.module_utils._core.match import choose
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
-from ansible_collections.virt.image.plugins.module_utils._core.record import read_record
+from ansible_collections.virt.image.plugins.module_utils._core.record import RecordedDisk, read_record
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
+    CreateSeed,
     CreateVolume,
     DefineDomain,
     DeleteVolume,
@@ -24,9 +28,10 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     StartDomain,
     StopDomain,
 )
-from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, World
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World
+from ansible_collections.virt.image.plugins.module_utils._io.generations import GenerationSurvey
 from ansible_collections.virt.image.tests.unit.sightings import MIB, files_of, made, sighting
-from ansible_collections.virt.image.tests.unit.support import guest, table
+from ansible_collections.virt.image.tests.unit.support import guest, image, table
 
 HEADER = Header("qcow2", 100 * MIB)
 
@@ -256,3 +261,110 @@ def test_a_version_that_is_healthy_now_is_not_bad():
     host.perform(host.plan("active", version=3))
     host.perform(host.plan("confirmed"))
     assert host.plan("staged", version=2).status == "staged"
+
+
+def test_a_seed_goes_with_the_last_generation_that_has_it():
+    host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
+    host.live = replace(made("web1", "running", seed=one), active=None)
+    host.name_version("1", "a")
+    (first,) = [disk.path for disk in host.record.disks if disk.use == "scratch"]
+    host.files[first] = Found(Header("raw", MIB), True)
+    host.perform(host.plan("active", version=2, seed=one))
+    host.perform(host.plan("confirmed"))
+    seen = host.sighting(Aim("staged"), version=2, seed=other)
+    host.perform(plan_guest(replace(seen, aimed=None)))
+    assert first in host.files and first not in [disk.path for disk in host.record.disks]
+    assert host.plan("rolled_back", {"version": "2"}).steps
+    host.perform(host.plan("pruned", {"keep_generations": 0}))
+    assert first not in host.files
+
+
+DISKS = '<disk id="root" file="root.raw"/><disk id="data" file="data.raw" use="user" size="10"/><disk id="tmp" file="tmp.raw" use="scratch"{}/>'
+DRIVES = '<drive disk="root"/><drive disk="data"/><drive disk="tmp"/>'
+GROUP = Pool("vg", "/dev/vg", 2**40, "block")
+
+
+def with_scratch(host, size="", file=None, digest="c", pool=None, found=None, **options):
+    """Return the steps that stage version 2, which has a scratch disk too; `file` is the size of its file in the image."""
+    options = {**options, "disks": [{"id": "tmp", "pool": pool.name}]} if pool else options
+    seen = host.sighting(Aim("staged", now=1000), version=2, **options)
+    made_of = replace(image(disks=DISKS.format(size), drives=DRIVES), version="2")
+    sources, pools = dict(seen.world.sources), dict(seen.world.pools)
+    if file is not None:
+        sources["tmp"] = Source("/img/tmp.raw", "tmp.raw", 20 * MIB, "st", digest * 64, Header("raw", file * MIB), "image.xml")
+    if pool:
+        pools[pool.name] = pool
+    if found:
+        host.files[f"{(pool or pools['default']).path}/web1-tmp-g2.raw"] = Found(Header("raw", found * MIB), True)
+    world = World(pools, sources, dict(host.files))
+    seen = replace(seen, image=made_of, verdict=choose(made_of, seen.host, seen.guest.wish), world=world)
+    plan = plan_generation(seen, Aim("staged", now=1000))
+    host.perform(plan)
+    own = [type(step).__name__ for step in plan.steps if getattr(step, "name", "").startswith("web1-tmp")]
+    assert own or not plan.steps
+    return own
+
+
+@pytest.mark.parametrize(
+    "first, made_with, again",
+    [
+        ({"size": ' size="10"'}, 10, {}),
+        ({"size": ' size="10"'}, 10, {"size": ' size="12"'}),
+        ({"file": 20}, 20, {}),
+        ({"file": 20, "size": ' size="10"'}, 20, {}),
+        # A compressed file does not tell.
+        ({"file": 0}, 20, {}),
+        ({"file": 20}, 20, {"digest": "d"}),
+        ({"file": 20, "size": ' size="10"'}, 20, {"file": None}),
+        ({"size": ' size="10"', "pool": GROUP}, 12, {}),
+        ({"size": ' size="10"', "pool": GROUP}, 12, {"size": ' size="14"'}),
+    ],
+)
+def test_what_was_staged_of_a_scratch_disk_stays_where_it_is_the_same(first, made_with, again):
+    host = Host()
+    (step,) = with_scratch(host, **first)
+    assert step in ("CreateVolume", "CopyVolume")
+    other = {**first, **again}
+    steps = with_scratch(host, **other, found=made_with)
+    assert steps == (["DeleteVolume", "CopyVolume" if other.get("file") is not None else "CreateVolume"] if again else [])
+
+
+def test_a_volume_that_did_not_come_to_be_is_made_again():
+    host = Host()
+    with_scratch(host, file=20)
+    host.files["/pool/web1-tmp-g2.raw"] = Found(Header("raw", 0), True)
+    assert with_scratch(host, file=20) == ["DeleteVolume", "CopyVolume"]
+
+
+def test_a_seed_that_was_staged_stays_where_it_is_the_same():
+    host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
+    for seed in (one, one, other, other):
+        plan = host.plan("staged", version=2, seed=seed)
+        host.perform(plan)
+        host.files.update({step.path: Found(Header("raw", 1), True) for step in plan.steps if isinstance(step, CreateSeed)})
+    assert plan.steps == () and len([path for path in host.files if "-seed-" in path]) == 1
+
+
+@pytest.mark.parametrize(
+    "capacity, size, option, digest, kind, other",
+    [
+        (10, 10, None, None, "folder", False),
+        (10, 12, None, None, "folder", True),
+        (12, 10, None, None, "folder", True),
+        (12, 10, None, None, "block", False),
+        (300, 10, None, None, "block", True),
+        # The image's file is larger than what its descriptor says.
+        (20, 10, None, "c", "folder", False),
+        (20, 30, None, "c", "folder", True),
+        (30, 10, 20, "c", "folder", True),
+        (20, None, None, "c", "folder", False),
+    ],
+)
+def test_a_scratch_disk_of_another_size_is_made_anew(capacity, size, option, digest, kind, other):
+    survey = GenerationSurvey.__new__(GenerationSurvey)
+    found = Found(Header("raw", capacity * MIB), True)
+    survey.volumes = SimpleNamespace(place=lambda *_one: Pool("p", "/p", 0, kind), look=lambda *_one, **_more: found)
+    disk = Disk("tmp", "tmp.raw", "scratch", size, "raw", {})
+    had = RecordedDisk("tmp", "scratch", "p", "web1-tmp.raw", "/p/web1-tmp.raw", False, "raw", digest)
+    asked = guest(name="web1", **({"disks": [{"id": "tmp", "size": f"{option} MiB"}]} if option else {}))
+    assert survey._has_other_size(disk, asked, had) is other

@@ -12,9 +12,10 @@ from ansible.module_utils import basic
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.header import Header
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live, Plan
-from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool
+from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool, Source
 from ansible_collections.virt.image.plugins.module_utils._io import life, module
 from ansible_collections.virt.image.plugins.modules import descriptor_info
 
@@ -85,6 +86,32 @@ def test_a_change_that_fails_after_a_resume_is_tried_again(monkeypatch, was, fai
     module._apply_rest(one, connection(1), None)
     assert (one.error, [str(step) for step in one.undone]) == ("no", undone)
     assert one.steps == taken
+
+
+def test_a_guest_is_not_stopped_for_what_another_could_not_bring(monkeypatch):
+    source = Source("/img/x", "x", 1, "s", "e" * 64, Header("boot", 1))
+    kernel, initrd, root = (steps.ImportBase(GONE.pool, name, source, "boot", "boot") for name in ("kernel", "initrd", "root"))
+    taken = []
+
+    def apply(plan_steps, *_arguments):
+        for step in plan_steps:
+            if step is kernel:
+                raise ImageError("no room")
+            taken.append(step)
+            yield step
+
+    monkeypatch.setattr(module, "apply", apply)
+    plans = [
+        Plan("a", steps=(kernel, initrd), was="running"),
+        Plan("b", steps=(root, steps.StopDomain("b", 1, False)), was="running", shared=(initrd.path,)),
+        # What it needs, the guest before it was to bring, which was not begun.
+        Plan("c", steps=(steps.StopDomain("c", 1, False),), was="running", shared=(root.path,)),
+        Plan("d", steps=(steps.StopDomain("d", 1, False),), was="running", shared=("/pool/other",)),
+    ]
+    link = SimpleNamespace(live=lambda _name: None, find_domain=lambda _name: None, locks=SimpleNamespace(release=lambda: None))
+    done = module._apply(module.Outcome(plans=plans), link)
+    assert [one.error for one in done] == ["no room", "no room", "no room", ""]
+    assert taken == [steps.StopDomain("d", 1, False)]
 
 
 def connection(number):

@@ -11,7 +11,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Pro
 from ansible_collections.virt.image.plugins.module_utils._core.batch import plan_all
 from ansible_collections.virt.image.plugins.module_utils._core.steps import ImportBase
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
-from ansible_collections.virt.image.tests.unit.sightings import files_of, made, sighting
+from ansible_collections.virt.image.tests.unit.sightings import BASE, files_of, made, sighting
 from ansible_collections.virt.image.tests.unit.support import message
 
 MAC = "52:54:00:00:00:01"
@@ -109,3 +109,8 @@ def test_a_base_is_brought_once(origins):
 
 def test_plans_are_in_the_order_of_the_call():
     assert [plan.name for plan in plan_all([sighting(name) for name in "cab"])] == ["c", "a", "b"]
+
+
+def test_what_another_guest_brings_is_remembered():
+    plans = plan_all([sighting(name) for name in "ab"])
+    assert [plan.shared for plan in plans] == [(), (BASE,)]

@@ -9,6 +9,7 @@ What is written before the one definition that makes it active only adds to what
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Optional
 
 from . import claims, definition, history, xml
 from .aim import SKIPPED, SNAPSHOT, Aim, idle, status_of
@@ -24,9 +25,12 @@ from .pipeline import check_networks, keep_machine, plan_volumes, record_of, ren
 from .plan import Plan, Sighting
 from .present import want
 from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk, read_record
+from .seed import SEED
+from .seeding import seed_volume
 from .steps import CreateVolume, DefineDomain, DeleteVolume, GrowVolume, ImportBase, StartDomain, StopDomain
+from .storage import EXTENT
 from .units import MIB, whole_blocks
-from .volume import BLOCK, Found, StoragePlan, World, base_name
+from .volume import BLOCK, Found, Pool, Source, StoragePlan, World, base_name, own_format, pool_of
 
 
 def plan_forward(sighting: Sighting, record: Record, aim: Aim) -> Plan:
@@ -103,16 +107,45 @@ def _refuse_unmarked(sighting: Sighting, volume: str, number: int) -> None:
 def _fits(sighting: Sighting, disk: RecordedDisk, there: Found) -> bool:
     """Return whether a volume that was staged is what is to be staged now."""
     source, wanted = sighting.world.sources.get(disk.id), _disk_of(sighting, disk.id)
-    if not there.header or wanted is None or disk.over:
+    if not there.header or not there.header.capacity or disk.over:
+        return False
+    if disk.id == SEED:
+        return disk.path == _seed_path(sighting)
+    if wanted is None:
+        return False
+    pool = sighting.world.pools[pool_of(sighting.guest, wanted)]
+    if (disk.pool, disk.format) != (pool.name, own_format(wanted, sighting.guest.clone, pool.kind)):
         return False
     if wanted.use == "scratch":
-        return not source and there.header.capacity == scratch_size(sighting.guest, wanted)
+        return _fits_scratch(disk, there, pool, scratch_size(sighting.guest, wanted), source)
     if source is None or source.digest is None:
         return False
     if there.header.backing:
         return there.header.backing.rpartition("/")[2] == base_name(source.base, wanted.format)
     # A file system that cannot write down what a copy was made from leaves the record to say so.
     return (disk.digest if there.origin is None else there.origin) == source.digest
+
+
+def _fits_scratch(disk: RecordedDisk, there: Found, pool: Pool, asked: int, source: Optional[Source]) -> bool:
+    """Return whether a scratch disk that was staged has the size and the first content that it is to have."""
+    if source is None:
+        return disk.digest is None and is_of_size(there.header.capacity, asked, pool)
+    if source.digest is None or (disk.digest if there.origin is None else there.origin) != source.digest:
+        return False
+    # Of a compressed file only unpacking tells the size.
+    known = source.header.capacity
+    capacity = there.header.capacity
+    return is_of_size(capacity, max(asked, known), pool) if known else capacity >= asked
+
+
+def is_of_size(capacity: int, asked: int, pool: Pool) -> bool:
+    """Return whether a volume was made with a size, which pools of block devices round up."""
+    return asked <= capacity <= asked + (EXTENT if pool.kind == BLOCK else 0)
+
+
+def _seed_path(sighting: Sighting) -> Optional[str]:
+    guest = sighting.guest
+    return seed_volume(sighting.name, guest.seed, sighting.world.pools[guest.pool]).path if guest.seed else None
 
 
 def _disk_of(sighting: Sighting, disk_id: str):

@@ -59,7 +59,8 @@ def _import_once(plans: list[Plan]) -> list[Plan]:
     for plan in plans:
         repeated = [step for step in plan.steps if isinstance(step, ImportBase) and step.path in seen]
         seen.update(step.path for step in plan.steps if isinstance(step, ImportBase))
-        kept.append(replace(plan, steps=tuple(step for step in plan.steps if step not in repeated)))
+        shared = tuple(step.path for step in repeated)
+        kept.append(replace(plan, steps=tuple(step for step in plan.steps if step not in repeated), shared=shared))
     return kept
 
 

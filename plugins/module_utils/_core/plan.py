@@ -101,6 +101,8 @@ class Plan:
     # Where this is not None: the steps for a guest that was stopped, and could not be defined anew. All else stays as the
     # failure left it: the record says how it goes on.
     way_back: Optional[tuple] = None
+    # The paths of what it needs, and the plan of another guest brings.
+    shared: tuple[str, ...] = ()
     # What it is the plan of, where that is no guest.
     of: Optional[str] = None
 

@@ -39,10 +39,15 @@ def plan_seed(name: str, seed: Seed, pool: Pool, world: World) -> tuple[Volume, 
 def plan_old_seeds(
     record: Optional[Record], volumes: tuple[Volume, ...], used: set, pools: dict[str, Pool]
 ) -> tuple[tuple[RecordedDisk, ...], tuple]:
-    """Return the seeds of before that a guest still runs with (`used` are its paths), and steps that delete the others."""
+    """Return the seeds of before that a guest still runs with (`used` are its paths), and steps that delete the others.
+
+    One that another generation has stays too, and goes with that.
+    """
     now = {volume.path for volume in volumes}
+    others = {disk.path for one in (record.generations if record else ()) for disk in one.disks}
     old = [disk for disk in (record.disks if record else ()) if disk.id == SEED and disk.path not in now]
     kept = tuple(disk for disk in old if disk.path in used or disk.pool not in pools)
-    steps = [(disk, DeleteVolume(pools[disk.pool], disk.volume)) for disk in old if disk not in kept]
+    gone = [disk for disk in old if disk not in kept and disk.path not in others]
+    steps = [(disk, DeleteVolume(pools[disk.pool], disk.volume)) for disk in gone]
     # A record is text that others can write.
     return kept, tuple(step for disk, step in steps if step.path == disk.path and SEED_NAME.search(disk.volume))

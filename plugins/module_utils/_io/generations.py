@@ -11,7 +11,7 @@ from typing import Optional
 
 from .._core import xml
 from .._core.aim import FORWARD, RESET, SNAPSHOT, Aim, idle
-from .._core.advance import scratch_size
+from .._core.advance import is_of_size, scratch_size
 from .._core.batch import plan_all
 from .._core.errors import ImageError, Problems
 from .._core.generation import plan_generation
@@ -134,7 +134,7 @@ class GenerationSurvey(Survey):
         aimed = next_record(record, self._resets(image, verdict, guest, record, aim))
         staged = record.staged
         self._staged = {disk.path for disk in staged.disks if not disk.shared} if staged else set()
-        self.known = {disk.id: disk for disk in (*record.disks, *(staged.disks if staged else ())) if disk.use == "system"}
+        self.learn(image, (record, staged) if staged else (record,))
         world = self.world(name, image, verdict, guest, aimed)
         seen = replace(seen, world=world, verdict=verdict, aimed=aimed)
         if Edition.of(image, verdict, world.sources).is_that_of(record):
@@ -169,8 +169,13 @@ class GenerationSurvey(Survey):
     def _has_other_size(self, disk: Disk, guest: Guest, had: RecordedDisk) -> bool:
         pool = self.volumes.place(pool_of(guest, disk), guest.folder)
         found = self.volumes.look(pool, had.volume, own_format(disk, guest.clone, pool.kind), ours=True).header
-        asked = scratch_size(guest, disk)
-        return bool(found and asked and asked != found.capacity)
+        asked, option = scratch_size(guest, disk), guest.disks.get(disk.id)
+        if not found or not asked:
+            return False
+        if had.digest and not (option and option.size) and asked < found.capacity:
+            # The image's file is larger than what its descriptor says.
+            return False
+        return not is_of_size(found.capacity, asked, pool)
 
     def _overlays(self, live: Live, record: Record, aimed: Record, world: World) -> dict[str, str]:
         """Return the name of the volume that is to lie over each user disk, for a guest that runs."""

@@ -24,7 +24,8 @@ from .volumes import Volumes
 class Wanted:
     """A file of an image that a guest needs in a pool; `there`: the guest's own volume has its content already.
 
-    `whole`: a volume is to be filled from the file itself, also where the pool has a base of it.
+    `whole`: a volume is to be filled from the file itself, also where the pool has a base of it. `another`: what is
+    recorded is of another version of the image.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Wanted:
     recorded: Optional[RecordedDisk] = None
     there: bool = False
     whole: bool = False
+    another: bool = False
 
 
 class Images:
@@ -83,7 +85,7 @@ class Images:
             return self._from_base(guest, wanted, known)
         file = self._file(guest, wanted)
         if file is None:
-            known = known or (wanted.recorded.digest if wanted.recorded else None)
+            known = known or (wanted.recorded.digest if wanted.recorded and not wanted.another else None)
             there = not wanted.whole and self._volumes.has_base(wanted.pool, known, wanted.format)
             return self._from_base(guest, wanted, known) if there else None
         told = tuple(sorted(checksums.items()))
@@ -113,7 +115,7 @@ class Images:
             return None
         # A server that does not tell what version of a file it has leaves only this, or fetching it each time.
         stamp = verified_stamp(file.stamp, told)
-        same = recorded.stamp == stamp if stamp else is_url(file.path or "")
+        same = recorded.stamp == stamp if stamp else is_url(file.path or "") and not wanted.another
         there = wanted.there or self._volumes.has_base(wanted.pool, recorded.digest, wanted.format)
         return recorded.digest if same and there else None
 
@@ -126,7 +128,7 @@ class Images:
     def _from_base(self, guest: Guest, wanted: Wanted, digest: str) -> Source:
         """Return what the pool has of a file, whether or not that is still beside the descriptor."""
         base = self._volumes.base(wanted.pool, digest, wanted.format).header
-        stamp = wanted.recorded.stamp if wanted.recorded else None
+        stamp = wanted.recorded.stamp if wanted.recorded and wanted.recorded.digest == digest else None
         # Converted it is; what was delivered had the descriptor's format when it was brought.
         header = Header(wanted.format, base.capacity)
         return Source(None, wanted.name, 0, stamp, digest, header, guest.image)

@@ -159,11 +159,12 @@ def _apply(outcome: Outcome, connection) -> list[Done]:
 
 
 def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -> Done:
-    """Carry out one plan up to its start; `broken` maps the base volumes that could not be brought to the reason."""
+    """Carry out one plan up to its start; `broken` maps what could not be brought to the pools to the reason."""
     if plan.refused:
         return Done(plan, (), plan.was, error=plan.refused)
-    needed = [layer.path for volume in plan.volumes for layer in volume.layers if layer.path in broken]
+    needed = [path for path in plan.shared if path in broken]
     if needed:
+        _note_unbrought(plan.steps, broken[needed[0]], broken)
         return Done(plan, (), plan.was, error=broken[needed[0]])
     taken: list = []
     stopped = downtime = None
@@ -177,10 +178,14 @@ def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -
                 downtime = time.monotonic() - stopped
     except ImageError as error:
         failed = first[len(taken)]
-        if isinstance(failed, ImportBase):
-            broken[failed.path] = str(error)
+        _note_unbrought(first[len(taken):], str(error), broken)
         return _after_failure(plan, taken, failed, str(error), connection)
     return Done(plan, tuple(taken), plan.state, downtime=downtime)
+
+
+def _note_unbrought(left, error: str, broken: dict[str, str]) -> None:
+    """Note what these steps, which are not taken, would have brought for other guests too."""
+    broken.update((step.path, error) for step in left if isinstance(step, ImportBase))
 
 
 def _apply_rest(one: Done, connection, access: Access) -> None:

@@ -171,8 +171,8 @@ GENERATION = {
     "owner": {"type": "str"},
     "lease": {"type": "int", "default": aim.LEASE},
     "takeover": {"type": "bool", "default": False},
-    "reason": {"type": "str"},
     "version": {"type": "str"},
+    "reason": {"type": "str"},
     **FETCH,
     **IMAGE_SOURCE,
 }

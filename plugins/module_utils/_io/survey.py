@@ -59,6 +59,10 @@ class Survey:
         self.networks = lru_cache(maxsize=None)(connection.networks)
         # What other records than the guest's say of its disks' files, which then need not be read again: disk -> what they say.
         self.known: dict[str, RecordedDisk] = {}
+        # The paths of volumes that were staged, and that no guest has had.
+        self._staged: set[str] = set()
+        # The paths of recorded disks that another version of the image brought.
+        self.others: frozenset = frozenset()
         # One time for all guests of a call.
         self.now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.taken = lru_cache(maxsize=None)(self._disks)
@@ -160,20 +164,29 @@ class Survey:
             world.found[seed.path] = self.volumes.look(pools[guest.pool], seed.name, "raw")
         return world
 
+    def learn(self, image: Image, generations: tuple) -> None:
+        """Note what a guest's generations have of an image's files, those of the same version before others."""
+        mine = [one for one in generations if one.version and (one.version, one.release) == (image.version, image.release)]
+        disks = [disk for one in sorted(generations, key=mine.__contains__) for disk in one.disks]
+        self.known = {disk.id: disk for disk in disks}
+        self.others = frozenset(disk.path for disk in disks) - {disk.path for one in mine for disk in one.disks}
+
     def _look_at(self, disk: Disk, own: str, guest: Guest, world: World, recorded: Optional[RecordedDisk]) -> None:
         """Add a disk's own volume to the world, and its source where it is needed."""
         pool = world.pools[pool_of(guest, disk)]
         found = self._own(pool, own, disk, guest, recorded)
         world.found[f"{pool.path}/{own}"] = found
         # A user's or scratch disk that exists stays as it is; its first content is of no interest any more.
-        wanted = disk.use == "system" or disk.format == "iso" or not found.header
+        is_staged = f"{pool.path}/{own}" in self._staged
+        wanted = disk.use == "system" or disk.format == "iso" or not found.header or is_staged
         if disk.file and wanted:
             there = bool(found.header) and pool.kind in STREAMED
             linked = disk.format == "iso" or disk.use == "system" and guest.clone == "linked"
             # There is no copying of a base in a pool that is reached through streams (see plan_storage).
             whole = pool.kind in STREAMED and not there and not linked
-            wish = Wanted(disk.file, disk.format, disk.checksums, pool, recorded or self.known.get(disk.id), there, whole)
-            self._source(disk.id, guest, wish, world)
+            had = recorded or self.known.get(disk.id)
+            another = had is not None and had.path in self.others
+            self._source(disk.id, guest, Wanted(disk.file, disk.format, disk.checksums, pool, had, there, whole, another), world)
 
     def _own(self, pool: Pool, name: str, disk: Disk, guest: Guest, recorded: Optional[RecordedDisk]) -> Found:
         """Return the guest's own volume for a disk as it is."""
