@@ -21,6 +21,11 @@ WEB = {
     "generation_state": "pending",
     "since": "2026-01-31T10:30:00Z",
     "disks": [],
+    "generations": [
+        {"number": 1, "state": "former", "version": "1.0", "reason": None},
+        {"number": 4, "state": "staged", "version": "3.0", "reason": None},
+        {"number": 3, "state": "bad", "version": "2.9", "reason": "too slow"},
+    ],
 }
 OWN = {"name": "own", "image": None, "version": None, "generation": 1, "state": "shutoff", "since": None}
 EMPTY = dict.fromkeys(("guest", "image", "version", "release", "generation", "state", "generation_state", "since", "age"))
@@ -47,10 +52,11 @@ def test_rows():
         "since": "2026-01-31T10:30:00Z",
         "age": 5400,
         "error": None,
+        "notes": ["version 3.0 is staged", "version 2.9 was rolled back: too slow"],
     }
     assert (own["guest"], own["generation_state"], own["age"]) == ("own", None, None)
-    assert none == {"host": "b", **EMPTY, "error": None}
-    assert silent == {"host": "c", **EMPTY, "error": "no route"}
+    assert none == {"host": "b", **EMPTY, "error": None, "notes": []}
+    assert silent == {"host": "c", **EMPTY, "error": "no route", "notes": []}
 
 
 @pytest.mark.parametrize("answer", [None, "", {}, {"guests": None}, {"guests": ["a"]}, {"skipped": True}], ids=repr)
@@ -64,6 +70,8 @@ def test_the_table():
     assert TABLE(rows) == [
         "HOST    GUEST  IMAGE  VERSION  GENERATION  STATE    AGE",
         "a       web1   web    2.0-3    2 pending   running  1 h",
+        "    version 3.0 is staged",
+        "    version 2.9 was rolled back: too slow",
         "a       own    -      -        1           shutoff  -",
         "host-b  -",
         "c       ?",

@@ -15,7 +15,9 @@ import struct
 from dataclasses import dataclass
 from typing import Optional
 
+from . import xml
 from .chain import FORMATS
+from .errors import ImageError
 from .names import text_mistake
 from .record import NAMESPACE
 from .steps import DeleteVolume
@@ -36,7 +38,7 @@ OWN_MODE = 0o600
 NAMED = re.compile(r"sha256-[0-9a-f]{64}|-seed-[0-9a-f]{16}\.iso|\.part")
 NAMED_BASE = re.compile(b"sha256-[0-9a-f]{64}")
 DIGEST = re.compile("[0-9a-f]{64}")
-APPLIED = f"{{{NAMESPACE}}}applied"
+APPLIED, DOMAIN = f"{{{NAMESPACE}}}applied", f"{{{NAMESPACE}}}domain"
 # The elements that are a level of a disk, and which child of theirs says the format.
 LEVELS = {"disk": "driver", "backingStore": "format", "mirror": "format", "dataStore": "format"}
 PROTOCOL = re.compile("[^:/]+:")
@@ -143,6 +145,12 @@ def read_named(tree, pools: frozenset[str], folder: str) -> Named:
         if node.tag == APPLIED:
             # What we once rendered; the domain itself says what became of it.
             continue
+        if node.tag == DOMAIN and (node.text or "").strip().startswith("<"):
+            # A former generation's; its pools are told from others as the domain's own are.
+            inner = read_named(_inner(node), pools, folder)
+            paths.update(dict.fromkeys(inner.paths))
+            texts.update(dict.fromkeys(inner.texts))
+            continue
         elsewhere = _is_elsewhere(node, pools, folder)
         for key, value in (*node.attrib.items(), (None, (node.text or "").strip())):
             if value.startswith("/"):
@@ -154,6 +162,14 @@ def read_named(tree, pools: frozenset[str], folder: str) -> Named:
             elif NAMED.search(value):
                 texts[value] = None
     return Named(tuple(paths), tuple(texts), tuple(_disks(tree)))
+
+
+def _inner(node):
+    """Return the tree that is the text of an element; where that is broken, the element, which then means all it names."""
+    try:
+        return xml.parse(node.text.strip(), "record")
+    except ImageError:
+        return xml.element("text", None, node.text)
 
 
 def _is_elsewhere(node, pools: frozenset[str], folder: str) -> bool:

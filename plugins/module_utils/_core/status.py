@@ -16,7 +16,7 @@ UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of one guest; `error` tells why its host gave no answer, a host without guests has one row of its own.
+    """What is known of one guest; `notes` are of its other generations, `error` tells why its host gave no answer, a host without guests has one row of its own.
 
     `state` is libvirt's, `since` when its generation became active, `age` how many seconds ago that was.
     """
@@ -32,6 +32,7 @@ class Row:
     since: Optional[str] = None
     age: Optional[int] = None
     error: Optional[str] = None
+    notes: tuple[str, ...] = ()
 
 
 # Those that guest_info tells, under the same names.
@@ -44,7 +45,17 @@ def rows_of(host: str, guests, ages) -> list[Row]:
 
 
 def _row(host: str, guest: dict, age: Optional[int]) -> Row:
-    return Row(host, guest.get("name"), **{key: guest.get(key) for key in TOLD}, age=age)
+    return Row(host, guest.get("name"), **{key: guest.get(key) for key in TOLD}, age=age, notes=tuple(_notes(guest)))
+
+
+def _notes(guest: dict):
+    """Give what matters of generations that are not active: one that is staged, and what was bad since the active one."""
+    for one in guest.get("generations") or ():
+        name = f"version {one['version']}" if one.get("version") else f"generation {one.get('number')}"
+        if one.get("state") == "staged":
+            yield f"{name} is staged"
+        elif one.get("state") == "bad" and (one.get("number") or 0) > (guest.get("generation") or 0):
+            yield f"{name} was rolled back" + (f": {one['reason']}" if one.get("reason") else "")
 
 
 def unknown(host: str, error: str) -> Row:
@@ -60,8 +71,8 @@ def table(rows: tuple[Row, ...]) -> list[str]:
     report = shown[:1]
     for row, line in zip(rows, shown[1:]):
         report.append(line)
-        if row.error:
-            report += textwrap.wrap(row.error, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+        for note in (*([row.error] if row.error else []), *row.notes):
+            report += textwrap.wrap(note, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
     guests, hosts = sum(row.guest is not None for row in rows), len({row.host for row in rows})
     return [*report, f"{_count(guests, 'guest')} on {_count(hosts, 'host')}, {_count(_silent(rows), 'host')} without an answer"]
 
