@@ -17,6 +17,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.history import ne
 from ansible_collections.virt.image.plugins.module_utils._core.image import Disk
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import RUNNING
 from ansible_collections.virt.image.plugins.module_utils._core.match import choose
+from ansible_collections.virt.image.plugins.module_utils._core.moves import MergeDisk
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
 from ansible_collections.virt.image.plugins.module_utils._core.record import RecordedDisk, read_record
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
@@ -329,3 +330,10 @@ def test_a_scratch_disk_of_another_size_is_made_anew(capacity, size, option, dig
     had = RecordedDisk("tmp", "scratch", "p", "web1-tmp.raw", "/p/web1-tmp.raw", False, "raw", digest)
     asked = guest(name="web1", **({"disks": [{"id": "tmp", "size": f"{option} MiB"}]} if option else {}))
     assert survey._has_other_size(disk, asked, had) is other
+
+
+def test_what_was_merged_stays_merged_where_a_confirmation_fails():
+    host = Host()
+    host.perform(host.plan("active", {"user_disks": "snapshot"}, version=2))
+    plan = host.plan("confirmed")
+    assert any(isinstance(step, MergeDisk) for step in plan.steps) and plan.way_back == ()
