@@ -35,7 +35,8 @@ options:
       - V(active) stops the guest, switches to the new generation, starts it and waits as O(guests[].wait) says. It stages first
         what is not staged. The generation is pending then. A guest that is off stays off; its generation counts as confirmed.
       - V(confirmed) says that the pending generation is healthy.
-      - V(rolled_back) goes back to the generation before, with the domain as it was. A version that was left so is marked as bad.
+      - V(rolled_back) goes back to the generation before, with the domain as it was, from one that is pending, or of O(version). A
+        version that was left so is marked as bad.
       - V(pruned) removes generations that are not kept, with their volumes. Base volumes that nobody uses then are removed by
         M(virt.image.storage).
       - For V(confirmed), V(rolled_back) and V(pruned) only name, wait and shutdown of O(guests) matter. O(guests[].state) never does.
@@ -79,7 +80,7 @@ options:
     type: str
   lease:
     description:
-      - For how many seconds a pending generation is its owner's, from the switch on.
+      - For how many seconds a pending generation is its owner's, from the begin of the task on that switches to it.
     type: int
     default: 600
   takeover:
@@ -87,6 +88,11 @@ options:
       - Whether to go on with a pending generation that is another owner's, whose run is no more.
     type: bool
     default: false
+  version:
+    description:
+      - For O(state=rolled_back), the version that is to be left. A guest on another one stays where it is.
+      - By default only a generation that is pending is rolled back. One that was confirmed is, if its version is named here.
+    type: str
   reason:
     description:
       - Why the guests are rolled back. It stays in the record with the version that was bad.
@@ -124,6 +130,14 @@ EXAMPLES = r"""
     reason: The shop does not answer
     guests:
       - name: web1
+
+- name: Or that is found out later, on all guests that have it
+  virt.image.generation:
+    state: rolled_back
+    version: "2.0"
+    guests:
+      - name: web1
+      - name: web2
 """
 
 RETURN = r"""

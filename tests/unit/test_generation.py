@@ -57,20 +57,22 @@ class Host:
     def record(self):
         return read_record(xml.parse(self.live.xml, "live"))
 
-    def sighting(self, aim, version=None, digest=None, busy=(), network=True, name="web", **options):
+    def sighting(self, aim, version=None, digest=None, busy=(), network=True, name="web", taken=None, files=(), **options):
         """Return what is seen when the guest is to move; without a version, the image does not matter."""
         forward = version is not None
-        base = sighting("web1", live=self.live, **options)
+        base = replace(sighting("web1", live=self.live, **options), taken={path: tuple(names) for path, names in (taken or {}).items()})
         record = self.record
+        self.files.update({f"/pool/{name}": Found(HEADER, True) for name in files})
         seen = replace(base, world=World(base.world.pools, {}, dict(self.files)), now="2026-01-02T03:04:05Z", kept=frozenset(self.kept))
         if not forward:
+            seen = replace(seen, busy=tuple(busy))
             return replace(seen, guest=guest(name="web1", **options), image=None, verdict=None)
         image = replace(base.image, name=name, version=str(version))
         source = replace(base.world.sources["root"], digest=(digest or str(version)) * 64)
         aimed = next_record(record, frozenset())
         overlays = {}
         if aim.user_disks == "snapshot" and self.live.state in RUNNING:
-            overlays = {"data": f"web1-data-g{aimed.generation}.qcow2"}
+            overlays = {"data": f"web1-data.raw-g{aimed.generation}.qcow2"}
         return replace(
             seen,
             image=image,
@@ -225,6 +227,43 @@ def test_a_guest_that_goes_takes_its_generations_along():
     assert "remove kept UEFI variables and TPM state of generation 1 of domain web1" in steps
 
 
+def test_a_guest_whose_user_disks_are_not_whole_goes_only_with_all_of_them():
+    host = Host()
+    host.perform(host.plan("active", version=2, options={"user_disks": "snapshot"}))
+    seen = replace(sighting("web1", live=host.live, state="absent"), world=World(sighting().world.pools, {}, dict(host.files)))
+    with pytest.raises(ImageError, match="web1-data.raw-g2.qcow2, until that is merged or dropped"):
+        plan_guest(seen)
+    everything = replace(seen, guest=guest(name="web1", state="absent", remove="all"))
+    assert sum(isinstance(step, DeleteVolume) for step in plan_guest(everything).steps) == 4
+
+
+def test_a_user_disk_stays_one():
+    host = Host()
+    aim = Aim("staged")
+    seen = host.sighting(aim, version=2)
+    disks = tuple(replace(disk, use="scratch") if disk.id == "data" else disk for disk in seen.image.disks)
+    with pytest.raises(ImageError, match="is a user's, and the image has it as a scratch disk now"):
+        plan_generation(replace(seen, image=replace(seen.image, disks=disks)), aim)
+
+
+def test_a_merge_waits_for_what_ties_the_guest_to_its_disks():
+    host = Host()
+    host.perform(host.plan("active", version=2, options={"user_disks": "snapshot"}))
+    with pytest.raises(ImageError, match="has a saved state"):
+        host.plan("confirmed", busy=["has a saved state"])
+
+
+def test_a_version_that_is_healthy_now_is_not_bad():
+    host = Host()
+    host.perform(host.plan("active", version=2))
+    host.perform(host.plan("rolled_back"))
+    host.perform(host.plan("active", version=2, options={"retry": True}))
+    host.perform(host.plan("confirmed"))
+    host.perform(host.plan("active", version=3))
+    host.perform(host.plan("confirmed"))
+    assert host.plan("staged", version=2).status == "staged"
+
+
 def test_a_seed_goes_with_the_last_generation_that_has_it():
     host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
     host.live = replace(made("web1", "running", seed=one), active=None)
@@ -236,7 +275,7 @@ def test_a_seed_goes_with_the_last_generation_that_has_it():
     seen = host.sighting(Aim("staged"), version=2, seed=other)
     host.perform(plan_guest(replace(seen, aimed=None)))
     assert first in host.files and first not in [disk.path for disk in host.record.disks]
-    assert host.plan("rolled_back").steps
+    assert host.plan("rolled_back", {"version": "2"}).steps
     host.perform(host.plan("pruned", {"keep_generations": 0}))
     assert first not in host.files
 

@@ -24,7 +24,7 @@ from .moves import KeepState
 from .pipeline import check_networks, keep_machine, plan_volumes, record_of, render
 from .plan import Plan, Sighting
 from .present import want
-from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk
+from .record import BAD, CONFIRMED, PENDING, STAGED, Record, RecordedDisk, read_record
 from .seed import SEED
 from .seeding import seed_volume
 from .steps import CreateVolume, DefineDomain, DeleteVolume, GrowVolume, ImportBase, StartDomain, StopDomain
@@ -44,9 +44,10 @@ def plan_forward(sighting: Sighting, record: Record, aim: Aim) -> Plan:
         )
     edition = Edition.of(sighting.image, sighting.verdict, sighting.world.sources)
     if edition.is_that_of(record):
-        return _go_on(sighting, record) if record.state == PENDING and aim.state == "active" else idle(sighting, status_of(record))
+        return _go_on(sighting, record, aim) if record.state == PENDING and aim.state == "active" else idle(sighting, status_of(record))
     _refuse_to_begin(sighting, record, edition, aim)
     sighting, stale = _without_stale(sighting, record)
+    _refuse_strangers(sighting, record)
     storage = plan_volumes(sighting, sighting.aimed)
     staging = _stage(sighting, record, storage, stale, aim)
     return staging if aim.state == "staged" else _switch(sighting, record, storage, staging, aim)
@@ -60,9 +61,18 @@ def _refuse_to_begin(sighting: Sighting, record: Record, edition: Edition, aim: 
     bad = next((one for one in record.in_state(BAD) if edition.is_that_of(one)), None)
     if bad and not aim.retry:
         why = f": {bad.reason}" if bad.reason else ""
-        raise ImageError(f"was on that version before, as {say(bad)}, and rolled back{why}; retry: true tries it again")
+        raise ImageError(f"was on that version before, as {say(bad)}, and rolled back{why}; retry: true (of the role: rollout_retry) tries it again")
     if sighting.busy:
         raise ImageError("; ".join(sighting.busy))
+
+
+def _refuse_strangers(sighting: Sighting, record: Record) -> None:
+    """Refuse a volume that has the name of the next generation's, and was not made for it: what is in it is not known."""
+    ours = {disk.path for disk in record.staged.disks} if record.staged else set()
+    mark = f"-g{sighting.aimed.generation}."
+    for path, found in sighting.world.found.items():
+        if mark in path.rpartition("/")[2] and (found.header or found.listed) and path not in ours:
+            raise ImageError(f"volume {path} exists, and was not made for this guest; it is not overwritten: remove it")
 
 
 def _without_stale(sighting: Sighting, record: Record) -> tuple[Sighting, tuple[DeleteVolume, ...]]:
@@ -80,9 +90,18 @@ def _without_stale(sighting: Sighting, record: Record) -> tuple[Sighting, tuple[
         if disk.shared or disk.use == "user" and not disk.over or pool is None or f"{pool.path}/{disk.volume}" != disk.path:
             continue
         if (there.header or there.listed) and not _fits(sighting, disk, there):
+            _refuse_unmarked(sighting, disk.volume, staged.number)
+            claims.refuse_needed(sighting.name, sighting.live, [disk.path], sighting.taken)
             steps.append(DeleteVolume(pool, disk.volume))
             found[disk.path] = Found(None, False)
     return replace(sighting, world=World(world.pools, world.sources, found)), tuple(steps)
+
+
+def _refuse_unmarked(sighting: Sighting, volume: str, number: int) -> None:
+    """Refuse a volume whose name is not that of a generation: a record is text that others can write."""
+    seed = volume.startswith(f"{sighting.name}-seed-")
+    if f"-g{number}." not in volume and not seed:
+        raise ImageError(f"its record has {volume} as a volume of generation {number}, and that is none; nothing is deleted")
 
 
 def _fits(sighting: Sighting, disk: RecordedDisk, there: Found) -> bool:
@@ -227,8 +246,8 @@ def _chain(storage: StoragePlan, overlay: RecordedDisk) -> tuple[Layer, ...]:
 
 def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:
     claims.refuse_taken_extras(sighting.name, desired, storage.volumes, sighting.taken, sighting.extra_paths)
-    new = [volume.path for volume in storage.volumes if not volume.shared and volume.use != "user"]
-    claims.refuse_taken(sighting.name, new, sighting.taken)
+    had = {disk.path for disk in sighting.aimed.disks}
+    claims.refuse_taken(sighting.name, [one.path for one in storage.volumes if not one.shared and one.path not in had], sighting.taken)
     claims.refuse_changed_disks(sighting.aimed, storage.volumes)
     claims.refuse_lost_firmware(xml.parse(sighting.live.xml, "live domain"), desired)
 
@@ -246,7 +265,7 @@ def _switch(sighting: Sighting, record: Record, storage: StoragePlan, staging: P
         *(replace(step, domain=None) for step in storage.steps if isinstance(step, GrowVolume)),
         *keep_state(sighting, record),
         *_overlay_steps(sighting, record, storage),
-        DefineDomain(name, found.xml, new=False, before=live.as_read, follows=bool(staging.changes)),
+        DefineDomain(name, found.xml, new=False, before=live.as_read, follows=bool(staging.changes), off=True),
         *((start,) if runs else ()),
     ]
     snapshot = "; its user disks stay as they are, without a snapshot" if aim.user_disks == SNAPSHOT else ""
@@ -261,8 +280,17 @@ def _switch(sighting: Sighting, record: Record, storage: StoragePlan, staging: P
         warnings=() if runs else (unproved,),
         status=PENDING if runs else CONFIRMED,
         # Until it is defined anew, the guest can run on as it was.
-        way_back=(StartDomain(name, None),) if runs else (),
+        way_back=_way_back(sighting, staging) if runs else (),
     )
+
+
+def _way_back(sighting: Sighting, staging: Plan) -> tuple:
+    """Return the steps for a guest that is not switched: it runs again, and the record does not say any more that it is to."""
+    live, name = sighting.live, sighting.name
+    record = replace(read_record(xml.parse(staging.after, "domain")), was=None)
+    note = f"{say(record.staged)} is not switched to"
+    text = history.with_record(live.xml, record)
+    return (StartDomain(name, None), DefineDomain(name, text, new=False, before=live.as_read, follows=bool(staging.changes), note=note))
 
 
 def keep_state(sighting: Sighting, record: Record) -> tuple:
@@ -284,12 +312,30 @@ def _overlay_steps(sighting: Sighting, record: Record, storage: StoragePlan):
         yield CreateVolume(pool, one.volume, "qcow2", volume.capacity, volume.path, volume.format, stale=False)
 
 
-def _go_on(sighting: Sighting, record: Record) -> Plan:
+def refuse_other_disks(sighting: Sighting, record: Record) -> None:
+    """Refuse to take a guest for healthy that runs with other disks than those of the active generation."""
+    live = sighting.live
+    named = claims.chain_paths(live.active) if live.active else None
+    other = [disk.path for disk in record.disks if disk.use == "system" and not disk.shared and named is not None and disk.path not in named]
+    if other:
+        raise ImageError(
+            f"runs without {other[0]}, which {say(record)} has: someone has started it meanwhile as it was before; stop it, "
+            "then start it with state: active"
+        )
+
+
+def _go_on(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     """Plan to wait for a guest whose switch was made by a run that did not end; one that was to run and does not is started."""
+    refuse_other_disks(sighting, record)
     live, guest = sighting.live, sighting.guest
     starts = live.state not in UP and history.is_to_run(live.state, record)
     kind = xml.parse(live.xml, "live domain").get("type")
-    steps = (plan_start(sighting.name, kind, live.state, guest.wait),) if starts else ()
+    taking: tuple = ()
+    if aim.owner and aim.owner != record.owner:
+        mine = replace(record, owner=aim.owner, until=aim.now + aim.lease)
+        text = history.with_record(live.xml, mine)
+        taking = (DefineDomain(sighting.name, text, new=False, before=live.as_read, note=f"{aim.owner} moves it"),)
+    steps = (*taking, *((plan_start(sighting.name, kind, live.state, guest.wait),) if starts else ()))
     state = "running" if starts else live.state
     waits = plan_waits(sighting.name, steps, state, guest.wait)
     return replace(idle(sighting, PENDING), steps=steps, waits=waits, state=state, way_back=())

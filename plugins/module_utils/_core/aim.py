@@ -35,10 +35,11 @@ class Aim:
     lease: int = LEASE
     takeover: bool = False
     reason: Optional[str] = None
+    version: Optional[str] = None
     now: int = 0
 
 
-def idle(sighting: Sighting, status: str) -> Plan:
+def idle(sighting: Sighting, status: Optional[str]) -> Plan:
     """Return the plan of a guest that stays as it is."""
     live, name = sighting.live, sighting.name
     # Where more is done after all, and fails, the definition of before is not to come back: its disks may be merged.

@@ -40,6 +40,17 @@ def refuse_unconfirmed(record: Record, state: str) -> None:
         )
 
 
+def refuse_overlays(record: Record, remove: str) -> None:
+    """Refuse to remove a guest whose user disks are not whole: what was written last lies over them in other volumes."""
+    over = [disk.path for disk in record.disks if disk.over]
+    if over and remove != "all":
+        raise ImageError(
+            f"what it has written to its user disks since the switch to generation {record.generation} is in {', '.join(over)}, "
+            "until that is merged or dropped; bring that to its end first (module generation, state: confirmed or "
+            "rolled_back), or say remove: all"
+        )
+
+
 def refuse_changed_disks(record: Record, volumes: tuple[Volume, ...]) -> None:
     """Refuse what would lose a disk that the guest has, or give it another meaning."""
     now = {volume.disk: volume for volume in volumes}
@@ -51,6 +62,11 @@ def refuse_changed_disks(record: Record, volumes: tuple[Volume, ...]) -> None:
             raise ImageError(
                 f"user disk {disk.id} ({disk.path}) is no longer in the image; it is not taken from the guest: keep it "
                 "in the descriptor, or remove the guest first"
+            )
+        if volume is not None and disk.use == "user" and volume.use != "user":
+            raise ImageError(
+                f"disk {disk.id} ({disk.path}) is a user's, and the image has it as a {volume.use} disk now, which goes with a "
+                "guest or a generation; give the new disk another id, and keep the user's"
             )
         if volume is not None and disk.format and disk.format != volume.format:
             # Its bytes are the guest's: read as another format they could name any file of the host.
@@ -177,6 +193,15 @@ def refuse_taken(name: str, paths, taken: dict[str, tuple[str, ...]]) -> None:
         others = [other for other in taken.get(path, ()) if other != name]
         if others:
             raise ImageError(f"{path} is a disk of domain {others[0]} too, or below one; two guests do not share what they write")
+
+
+def refuse_needed(name: str, live, paths, taken: dict[str, tuple[str, ...]]) -> None:
+    """Refuse to delete volumes that are disks of other domains, or of the guest itself, or below one; `live` is the guest."""
+    refuse_taken(name, paths, taken)
+    named = chain_paths(live.xml) | (chain_paths(live.active) if live.active else set())
+    needed = [path for path in paths if path in named]
+    if needed:
+        raise ImageError(f"{needed[0]} is a disk of this guest, or below one; it is not deleted: take it out of the guest first")
 
 
 def refuse_taken_extras(

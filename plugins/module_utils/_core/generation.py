@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Optional
 
 from . import claims, definition, history, xml
-from .advance import keep_state, plan_forward
+from .advance import keep_state, plan_forward, refuse_other_disks
 from .aim import CURRENT, FORWARD, ROLLED_BACK, Aim, idle, status_of
 from .chain import Layer
 from .errors import ImageError
@@ -18,8 +19,8 @@ from .living import plan_start, plan_waits
 from .merge import Change
 from .moves import BringState, DropState, MergeDisk
 from .plan import Plan, Sighting
-from .record import BAD, CONFIRMED, PENDING, Generation, Record, RecordedDisk, read_record
-from .steps import DefineDomain, DeleteVolume, StopDomain
+from .record import BAD, CONFIRMED, PENDING, STAGED, Generation, Record, RecordedDisk, read_record
+from .steps import DefineDomain, DeleteVolume, StartDomain, StopDomain
 
 
 def plan_generation(sighting: Sighting, aim: Aim) -> Plan:
@@ -53,7 +54,7 @@ def _refuse_others(record: Record, aim: Aim) -> None:
     if record.until and record.until > aim.now:
         raise ImageError(
             f"{record.owner} moves it to {say(record)}, for {record.until - aim.now} s at most; run again later, or take it "
-            "over with takeover: true if that run is no more"
+            "over with takeover: true (of the role: rollout_takeover) if that run is no more"
         )
 
 
@@ -61,29 +62,43 @@ def _confirmed(sighting: Sighting, record: Record, _aim: Aim) -> Plan:
     """Plan to make a pending generation the one that stays."""
     live, name = sighting.live, sighting.name
     if record.state == CONFIRMED:
-        return idle(sighting, CONFIRMED)
+        return idle(sighting, STAGED if record.staged else CONFIRMED)
     if record.state == PENDING and live.state not in UP:
         raise ImageError(
             f"is {live.state}, so that nothing shows that {say(record)} is healthy; start it (state: active), or roll it back"
         )
+    refuse_other_disks(sighting, record)
     over, steps, text = history.overlays(record), [], live.xml
     if over and record.state == PENDING:
         text = history.with_record(text, history.begin_merging(record))
         note = f"{say(record)} is confirmed, its user disks are being merged"
         steps.append(DefineDomain(name, text, new=False, before=live.as_read, note=note))
-    originals = {one.path: history.original_of(record, one) for one in over}
-    lost = [one.path for one in over if originals[one.path] is None]
-    if lost:
-        raise ImageError(f"its record does not say what is below {lost[0]}; merge it by hand (virsh blockcommit), then edit the record")
+    chains = _refuse_to_merge(sighting, record, over)
     tree = xml.parse(live.xml, "live domain")
-    steps += [MergeDisk(name, _target(tree, one), one.path, one.over, originals[one.path].format or "raw") for one in over]
-    last = history.with_record(live.xml, history.confirm(record))
-    last = history.repoint(last, {one.path: (Layer(one.over, originals[one.path].format or "raw"),) for one in over})
-    note = "" if over else f"{say(record)} is confirmed"
-    steps.append(DefineDomain(name, last, new=False, before=live.as_read, follows=bool(steps), note=note))
+    steps += [MergeDisk(name, _target(tree, one), one.path, one.over, chains[one.path][0].format) for one in over]
+    # Before the record forgets them.
     steps += _deletions(sighting, over)
+    last = history.repoint(history.with_record(live.xml, history.confirm(record)), chains)
+    note = f"{say(record)} is confirmed" + (", its user disks are merged" if over else "")
+    steps.append(DefineDomain(name, last, new=False, before=live.as_read, follows=bool(over), note=note))
     change = Change("metadata/record/state", record.state, CONFIRMED)
     return replace(idle(sighting, CONFIRMED), steps=tuple(steps), changes=(change,), after=last)
+
+
+def _refuse_to_merge(sighting: Sighting, record: Record, over: tuple[RecordedDisk, ...]) -> dict[str, tuple[Layer, ...]]:
+    """Return the chain that each overlay's disk has once it is merged; raise ImageError for what must not be merged."""
+    if over and sighting.busy:
+        raise ImageError("; ".join(sighting.busy))
+    chains = {}
+    for one in over:
+        original = history.original_of(record, one)
+        if original is None or one.volume != history.overlay_name(original.volume, record.generation):
+            raise ImageError(
+                f"its record does not say what is below {one.path}; merge it by hand (virsh blockcommit), then edit the record"
+            )
+        claims.refuse_taken(sighting.name, [one.path, one.over], sighting.taken)
+        chains[one.path] = (Layer(one.over, original.format or "raw"),)
+    return chains
 
 
 def _target(tree, one: RecordedDisk) -> str:
@@ -96,44 +111,104 @@ def _target(tree, one: RecordedDisk) -> str:
 
 def _rolled_back(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     """Plan to make the generation before the active one, and the domain as it was with it."""
-    if record.state == CONFIRMED and any(one.number > record.generation for one in record.in_state(BAD)):
-        return idle(sighting, ROLLED_BACK)
     if record.state not in (CONFIRMED, PENDING):
         raise ImageError(
             f"was confirmed on {say(record)}, and its user disks are being merged; bring that to its end (state: confirmed)"
         )
-    live, name, former = sighting.live, sighting.name, history.former_of(record)
+    left = aim.version is None and record.state == PENDING or aim.version is not None and aim.version == record.version
+    if not left:
+        return _back_already(sighting, record)
+    former = history.former_of(record)
     if former is None:
         raise ImageError(f"is on {say(record)}, and no other is kept; there is nothing to go back to")
-    if sighting.busy:
-        raise ImageError("; ".join(sighting.busy))
-    _refuse_lost(sighting, former)
+    live, name, wait = sighting.live, sighting.name, sighting.guest.wait
+    starts = history.is_to_run(live.state, record)
     tree = history.former_tree(record, former, xml.parse(live.xml, "live domain"))
-    text = history.with_record(xml.to_text(tree), history.restore(record, former, sighting.now, aim.reason))
+    _refuse_to_return(sighting, former, tree, starts)
+    was = (live.state if live.state in RUNNING else record.was) if starts else None
+    after = history.restore(record, former, sighting.now, aim.reason, was)
+    text = history.with_record(xml.to_text(tree), after)
     changes = definition.redefine(tree, live.xml, read_record(xml.parse(text, "domain"))).changes
-    runs = live.state in RUNNING
-    starts = live.state in UP or record.state == PENDING and history.is_to_run(live.state, record)
-    wait, shutdown = sighting.guest.wait, sighting.guest.shutdown
-    # One that was never healthy may not hear that it is to stop.
-    stop = StopDomain(name, shutdown.timeout, shutdown.force or record.state == PENDING)
-    steps = [
-        *((stop,) if runs else ()),
-        *keep_state(sighting, record),
-        *((BringState(name, former.number, record.domain or "", former.domain),) if former.number in sighting.kept else ()),
-        DefineDomain(name, text, new=False, before=live.as_read),
-        *((plan_start(name, tree.get("type"), "shutoff", wait),) if starts else ()),
-    ]
-    state = "running" if starts else "shutoff" if runs else live.state
+    steps = (*_leave(sighting, record, former, was), *_restart(sighting, text, after, starts))
+    state = "running" if starts else live.state
     return replace(
         idle(sighting, ROLLED_BACK),
-        steps=tuple(steps),
+        steps=steps,
         waits=plan_waits(name, steps, state, wait) if starts else (),
         changes=changes,
         after=text,
         state=state,
-        way_back=(),
+        warnings=_lost_disks(live, tree, record),
+        # One that was well runs on.
+        way_back=(StartDomain(name, None),) if record.state == CONFIRMED and live.state in UP else (),
         said=sighting.said,
     )
+
+
+def _leave(sighting: Sighting, record: Record, former: Generation, was: Optional[str]):
+    """Give the steps that end what runs, and bring what goes with the former generation besides its disks."""
+    live, name, shutdown = sighting.live, sighting.name, sighting.guest.shutdown
+    if was and record.was is None:
+        noted = history.with_record(live.xml, replace(record, was=was))
+        yield DefineDomain(name, noted, new=False, before=live.as_read, note=f"it goes back to {say(former)}")
+    if live.state in RUNNING:
+        # One that was never healthy may not hear that it is to stop.
+        yield StopDomain(name, shutdown.timeout, shutdown.force or record.state == PENDING)
+    yield from keep_state(sighting, record)
+    if former.number in sighting.kept:
+        yield BringState(name, former.number, record.domain or "", former.domain)
+
+
+def _restart(sighting: Sighting, text: str, after: Record, starts: bool):
+    """Give the definition of the former generation, and the steps that let it run."""
+    live, name = sighting.live, sighting.name
+    noted = live.state in RUNNING and read_record(xml.parse(live.xml, "live domain")).was is None
+    yield DefineDomain(name, text, new=False, before=live.as_read, follows=noted and starts, off=True)
+    if starts:
+        yield plan_start(name, xml.parse(text, "domain").get("type"), "shutoff", sighting.guest.wait)
+        yield _note_running(sighting, text, after, follows=True)
+
+
+def _note_running(sighting: Sighting, text: str, record: Record, follows: bool) -> DefineDomain:
+    """Return the step that says that a guest runs again: what its user does to it from now on is the user's will."""
+    settled = history.with_record(text, replace(record, was=None))
+    note = f"it runs on {say(record)} again"
+    return DefineDomain(sighting.name, settled, new=False, before=sighting.live.as_read, follows=follows, note=note)
+
+
+def _back_already(sighting: Sighting, record: Record) -> Plan:
+    """Plan nothing for a guest that is not on the version that is left; one that a killed run has left off is started.
+
+    That run was on its way back, or was going to switch the guest and did not come to it.
+    """
+    is_back = any(one.number > record.generation for one in record.in_state(BAD))
+    plan = idle(sighting, ROLLED_BACK if is_back else status_of(record))
+    live, wait = sighting.live, sighting.guest.wait
+    if record.state != CONFIRMED or record.was is None:
+        return plan
+    kind = xml.parse(live.xml, "live domain").get("type")
+    start = () if live.state in UP else (plan_start(sighting.name, kind, live.state, wait),)
+    steps = (*start, _note_running(sighting, live.xml, record, follows=False))
+    return replace(plan, steps=steps, waits=plan_waits(sighting.name, steps, "running", wait), state="running", way_back=())
+
+
+def _refuse_to_return(sighting: Sighting, former: Generation, tree, starts: bool) -> None:
+    """Refuse a way back that would end with a guest that cannot run, before anything is stopped."""
+    if sighting.busy:
+        raise ImageError("; ".join(sighting.busy))
+    _refuse_lost(sighting, former)
+    claims.refuse_taken(sighting.name, [disk.path for disk in former.disks if not disk.shared], sighting.taken)
+    for source in tree.findall("devices/interface[@type='network']/source") if starts else ():
+        network = source.get("network", "")
+        if not sighting.networks.get(network):
+            raise ImageError(f"cannot go back to {say(former)}: network {network} is not active; start it with virsh net-start {network}")
+
+
+def _lost_disks(live, tree, record: Record) -> tuple[str, ...]:
+    """Return a warning about disks that others gave to the domain since, and that it had not before."""
+    ours = {disk.path for disk in record.all_disks}
+    lost = sorted(claims.disk_paths(live.xml) - ours - claims.disk_paths(xml.to_text(tree)))
+    return (f"had no {', '.join(lost)} before, and has it no more; attach it again",) if lost else ()
 
 
 def _refuse_lost(sighting: Sighting, former: Generation) -> None:
@@ -152,7 +227,7 @@ def _pruned(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     live, name = sighting.live, sighting.name
     text = history.with_record(live.xml, left)
     disks = history.disks_to_remove(record, going)
-    claims.refuse_taken(name, [disk.path for disk in disks], sighting.taken)
+    claims.refuse_needed(name, live, [disk.path for disk in disks], sighting.taken)
     steps = (
         *_deletions(sighting, disks),
         *(DropState(name, one.number, record.domain or "", one.domain) for one in going if one.number in sighting.kept),

@@ -80,6 +80,11 @@ def next_record(record: Record, resets: frozenset) -> Record:
     return replace(record, generation=number, disks=tuple(stay))
 
 
+def overlay_name(volume: str, generation: int) -> str:
+    """Return the name of the volume that lies over a user's; with the whole name of that one, which is its alone."""
+    return f"{volume}-g{generation}.qcow2"
+
+
 def stage(record: Record, image: Image, number: int, disks: tuple[RecordedDisk, ...]) -> Record:
     """Return the record with a staged generation of these disks, in the place of one that was staged before."""
     one = Generation(number, STAGED, image.name, image.version, image.release, content_key(disks), disks=disks)
@@ -115,8 +120,16 @@ def activate(before: Record, after: Record, live_xml: str) -> Record:
 
 
 def confirm(record: Record) -> Record:
-    """Return the record of a generation that has proved healthy; its user disks are the user's volumes again."""
-    return replace(_free(record), state=CONFIRMED, disks=tuple(map(_merged, _with_originals(record))))
+    """Return the record of a generation that has proved healthy; its user disks are the user's volumes again.
+
+    What was bad before, and is healthy now, is not bad for ever.
+    """
+    edition = Edition(record.version, record.release, content_key(record.disks))
+    others = tuple(
+        replace(one, key=None) if one.state == BAD and edition.is_that_of(one) else one for one in record.generations
+    )
+    disks = tuple(map(_merged, _with_originals(record)))
+    return replace(_free(record), state=CONFIRMED, disks=disks, generations=others)
 
 
 def begin_merging(record: Record) -> Record:
@@ -145,8 +158,11 @@ def original_of(record: Record, overlay: RecordedDisk) -> Optional[RecordedDisk]
     return next((disk for disk in disks if disk.path == overlay.over), None)
 
 
-def restore(record: Record, former: Generation, since: Optional[str], reason: Optional[str]) -> Record:
-    """Return the record after a former generation became active again; the one that was left is bad."""
+def restore(record: Record, former: Generation, since: Optional[str], reason: Optional[str], was: Optional[str]) -> Record:
+    """Return the record after a former generation became active again; the one that was left is bad.
+
+    `was` is the state that the domain had, if it is to run again.
+    """
     kept = {disk.path for disk in former.disks}
     left = Generation(
         number=record.generation,
@@ -156,7 +172,8 @@ def restore(record: Record, former: Generation, since: Optional[str], reason: Op
         release=record.release,
         key=content_key(record.disks),
         since=record.since,
-        reason=" ".join(reason.split())[:LONGEST_REASON] if reason else None,
+        # The rest are the ends of logs.
+        reason=" ".join(reason.strip().splitlines()[0].split())[:LONGEST_REASON] if reason and reason.strip() else None,
         disks=tuple(disk for disk in record.disks if disk.path not in kept),
     )
     return replace(
@@ -169,6 +186,7 @@ def restore(record: Record, former: Generation, since: Optional[str], reason: Op
         since=since,
         disks=former.disks,
         applied=former.applied,
+        was=was,
         generations=(*(one for one in record.generations if one.number != former.number), left),
     )
 

@@ -86,11 +86,12 @@ def plan_fallback(taken, was: str, before: str, now: Now) -> tuple:
 
 
 def plan_way_back(taken, way_back: tuple, now: Now) -> tuple:
-    """Return the steps of a plan's way back: for a guest that was stopped, and is off with the definition that it had."""
-    stopped = [index for index, step in enumerate(taken) if isinstance(step, StopDomain)]
-    defined = [index for index, step in enumerate(taken) if isinstance(step, DefineDomain)]
-    is_left = stopped and not any(index > stopped[-1] for index in defined) and now.state not in RUNNING
-    return way_back if is_left else ()
+    """Return the steps of a plan's way back, for a guest that has the definition that it had; one that runs is not started."""
+    if any(isinstance(step, DefineDomain) and not step.note for step in taken):
+        return ()
+    noted = any(isinstance(step, DefineDomain) for step in taken)
+    starts = tuple(step for step in way_back if isinstance(step, StartDomain) and now.state not in RUNNING)
+    return starts + tuple(step for step in way_back if isinstance(step, DefineDomain) and noted)
 
 
 def _power_off(begun, now: Now) -> tuple:

@@ -191,6 +191,7 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     live, guest = sighting.live, sighting.guest
     if live is None:
         return Plan(name=sighting.name)
+    claims.refuse_overlays(record, guest.remove)
     steps: list = []
     if live.state in RUNNING:
         steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))

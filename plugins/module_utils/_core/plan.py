@@ -94,6 +94,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     # What became of the guest's generation.
     status: Optional[str] = None
+    # Why nothing can be done for it, where that does not hold up the others of the call.
+    refused: Optional[str] = None
     # The last words of a guest that was taken back.
     said: str = ""
     # Where this is not None: the steps for a guest that was stopped, and could not be defined anew. All else stays as the

@@ -185,6 +185,8 @@ class DefineDomain:
     follows: bool = False
     # Where only our record in it changes: what is noted.
     note: str = ""
+    # The domain must be off: what runs would not be what is defined.
+    off: bool = False
 
     def __str__(self) -> str:
         if self.note:

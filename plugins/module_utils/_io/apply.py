@@ -183,6 +183,8 @@ def _delete_volume(step: steps.DeleteVolume, connection: Connection) -> None:
 def _define(step: steps.DefineDomain, connection: Connection) -> None:
     # Images may have taken minutes to bring.
     now = None if step.restored else connection.configuration(step.name)
+    if step.off and connection.domain(step.name).isActive():
+        raise ImageError(f"domain {step.name} was started meanwhile by someone else; run again")
     planned_from = connection.defined.get(step.name) if step.follows else step.before
     if not step.restored and (now or "") != planned_from:
         if now is None:

@@ -10,19 +10,19 @@ from dataclasses import fields, replace
 from typing import Optional
 
 from .._core import xml
-from .._core.aim import CURRENT, FORWARD, RESET, SNAPSHOT, Aim
+from .._core.aim import FORWARD, RESET, SNAPSHOT, Aim, idle
 from .._core.advance import is_of_size, scratch_size
 from .._core.batch import plan_all
 from .._core.errors import ImageError, Problems
 from .._core.generation import plan_generation
 from .._core.guest import Guest, parse_guest
 from .._core.header import Header
-from .._core.history import Edition, is_to_run, next_record
+from .._core.history import Edition, is_to_run, next_record, overlay_name
 from .._core.image import Disk, Image
 from .._core.match import Verdict, choose
-from .._core.names import name_mistake, volume_stem
-from .._core.plan import Live, Sighting
-from .._core.record import Record, RecordedDisk, read_record
+from .._core.names import name_mistake
+from .._core.plan import Live, Plan, Sighting
+from .._core.record import CONFIRMED, STAGED, Record, RecordedDisk, read_record
 from .._core.volume import Found, Pool, World, own_format, pool_of
 from .busy import busy_with, tied_with
 from .connection import Connection
@@ -47,7 +47,7 @@ def generation(params: dict, connection: Connection) -> Outcome:
             sightings.append(survey.generation(_parse(options, f"guests[{index}]", aim), aim))
         except ImageError as error:
             problems.extend(error.about(f"guest {options['name']}") if options.get("name") else error)
-    plans = plan_all(sightings, problems, lambda sighting: plan_generation(sighting, aim))
+    plans = plan_all(sightings, problems, lambda sighting: _plan(sighting, aim))
     return Outcome(
         plans=plans,
         warnings=(*warnings_of(sightings), *survey.images.warnings),
@@ -58,6 +58,16 @@ def generation(params: dict, connection: Connection) -> Outcome:
         unlisted=tuple(sorted(survey.volumes.unlisted)),
         report=lambda done: {"guests": [_told(one, connection) for one in done]},
     )
+
+
+def _plan(sighting: Sighting, aim: Aim) -> Plan:
+    """Return a guest's plan; on the way back, and to the end of a move, what holds up one guest does not hold up others."""
+    try:
+        return plan_generation(sighting, aim)
+    except ImageError as error:
+        if aim.state in FORWARD or sighting.live is None:
+            raise
+        return replace(idle(sighting, None), refused=str(error))
 
 
 def _aim(params: dict) -> Aim:
@@ -72,6 +82,8 @@ def _parse(options: dict, where: str, aim: Aim) -> Guest:
     """Return the guest that is asked for; its image matters only on the way forward."""
     named = options.get("name") and not name_mistake(options["name"])
     forward = aim.state in FORWARD
+    if options.get("name") and not named:
+        raise ImageError(f"name {name_mistake(options['name'])}", where)
     if not forward and not named:
         raise ImageError("has no name; only the way to another version needs no more than an image", where)
     # What it is made like is of no interest on the way back, and what state it is to be in nowhere.
@@ -106,8 +118,9 @@ class GenerationSurvey(Survey):
         return replace(
             seen,
             world=self.left(record, live),
-            taken=self.taken() if aim.state == "pruned" else {},
-            busy=tied_with(live, self.connection) if aim.state == "rolled_back" else (),
+            taken=self.taken(),
+            networks=self.networks() if aim.state == "rolled_back" else {},
+            busy=tied_with(live, self.connection) if aim.state != "pruned" else (),
             said=last_words(name, live.active, self.connection) if aim.state == "rolled_back" and live.active else "",
             kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)),
         )
@@ -147,7 +160,7 @@ class GenerationSurvey(Survey):
         resets = set()
         for disk in image.disks_of(image.boots[verdict.index]):
             had = record.disk(disk.id)
-            if disk.use != "scratch" or had is None or had.shared:
+            if disk.use != "scratch" or had is None or had.shared or had.use != "scratch":
                 continue
             if aim.scratch == RESET or self._has_other_size(disk, guest, had):
                 resets.add(disk.id)
@@ -172,7 +185,7 @@ class GenerationSurvey(Survey):
         for disk in aimed.disks:
             if disk.use != "user" or disk.shared or disk.pool not in world.pools:
                 continue
-            names[disk.id] = f"{volume_stem(live.name, disk.id)}-g{aimed.generation}.qcow2"
+            names[disk.id] = overlay_name(disk.volume, aimed.generation)
             path = f"{world.pools[disk.pool].path}/{names[disk.id]}"
             if path not in world.found:
                 world.found[path] = self._seen(world.pools[disk.pool], names[disk.id])
@@ -207,7 +220,7 @@ def _told(done: Done, connection: Connection) -> dict:
     if done.error:
         live = connection.live(plan.name)
         record = read_record(xml.parse(live.xml, "live domain")) if live else None
-        status = record and (record.state if record.state != "confirmed" else "staged" if record.staged else CURRENT)
+        status = record and (record.state if record.state != CONFIRMED else STAGED if record.staged else None)
     told = {key: value for key, value in describe(done).items() if key not in ("drift", "pending", "restart_required")}
     return {
         **told,

@@ -52,6 +52,9 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
     connection.watch.begin()
     with doing(f"read domain {step.name}"):
         console = console_log(step.name, domain.XMLDesc(), connection)
+    if step.resume and not console:
+        # It may have much to say at once.
+        console = Console(step.name, connection)
     log, moment = qemu_log(step.name, connection), time.monotonic()
     # Paused at first, so that nothing is missed of what it says.
     is_paused = _run(step, domain, paused=step.listen and not console and not step.resume)

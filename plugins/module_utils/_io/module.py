@@ -108,7 +108,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection) -> None:
     if outcome.missing and not module.check_mode:
         module.exit_json(changed=False, missing=outcome.missing)
     if module.check_mode:
-        done = [Done(plan, plan.steps, plan.state) for plan in outcome.plans]
+        done = [Done(plan, plan.steps, plan.state, error=plan.refused or "") for plan in outcome.plans]
     else:
         done = _apply(outcome, connection)
     if not module.check_mode:
@@ -160,6 +160,8 @@ def _apply(outcome: Outcome, connection) -> list[Done]:
 
 def _apply_one(plan: Plan, connection, access: Access, broken: dict[str, str]) -> Done:
     """Carry out one plan up to its start; `broken` maps what could not be brought to the pools to the reason."""
+    if plan.refused:
+        return Done(plan, (), plan.was, error=plan.refused)
     needed = [path for path in plan.shared if path in broken]
     if needed:
         _note_unbrought(plan.steps, broken[needed[0]], broken)

@@ -171,6 +171,7 @@ GENERATION = {
     "owner": {"type": "str"},
     "lease": {"type": "int", "default": aim.LEASE},
     "takeover": {"type": "bool", "default": False},
+    "version": {"type": "str"},
     "reason": {"type": "str"},
     **FETCH,
     **IMAGE_SOURCE,

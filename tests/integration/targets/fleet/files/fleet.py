@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -34,7 +35,7 @@ BASE = Path("/var/lib") / NAME
 RUN = Path("/run") / NAME
 HERE = Path(__file__).resolve().parent
 # ansible-test runs a copy of the targets alone, below a copy of the collection.
-COLLECTION = next(folder for folder in HERE.parents if (folder / "galaxy.yml").exists())
+COLLECTION = next(folder for folder in HERE.parents if (folder / "plugins/modules").is_dir())
 # Where sector.py is, which makes the guests.
 GENERATOR = "tests/integration/targets/rollout_kills/files"
 SECONDS = 60
@@ -89,11 +90,9 @@ def copy_python(target: Path) -> None:
     names, done = ["ansible-core", "lxml"], set()
     while names:
         name = names.pop()
-        try:
-            found = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if name in done:
+        # ansible-test puts a stand-in of ansible-core before the real one.
+        found = next(iter(importlib.metadata.distributions(name=name, path=[sysconfig.get_path("purelib")])), None)
+        if found is None or name in done:
             continue
         done.add(name)
         names += [re.match(r"[\w.-]+", needed)[0] for needed in found.requires or () if "extra ==" not in needed]

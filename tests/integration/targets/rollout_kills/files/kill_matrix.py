@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 OWN: dict = {}
 # So many points are one worker's at a time.
@@ -33,9 +34,15 @@ def main() -> int:
     """Walk all phases, print the matrix, and return whether a point failed."""
     options, begun = _options(), time.monotonic()
     sys.path += options.path
+    daemons = importlib.import_module("daemons")
+    with daemons.own_daemons() if options.own else nullcontext():
+        return _work(options, begun)
+
+
+def _work(options, begun: float) -> int:
+    """Walk the phases that are chosen, and print what came out."""
     place, phases, trial = (importlib.import_module(name) for name in ("place", "phases", "trial"))
     place.take_away(f"{options.name}-")
-    # The workers end so too.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     os.makedirs(options.work, exist_ok=True)
     work = tempfile.mkdtemp(prefix=f"{options.name}-", dir=options.work)
@@ -85,6 +92,8 @@ def _jobs(phase, course, numbers: list):
 
 def _begin(counter, work: str, options) -> None:
     """Make a worker's own guest."""
+    # The first process takes away what is left, also where this one ends at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     place, trial = (importlib.import_module(name) for name in ("place", "trial"))
     with counter.get_lock():
         counter.value += 1
@@ -136,7 +145,8 @@ def _show_phase(name: str, points: list, outcomes: list) -> list:
     failures = []
     for point in points:
         found = {one.column: one for one in outcomes if one.point == point}
-        failures += [(f"{name}, {HEADS[one.column]}", f"#{point.index + 1} {point}", one.failure) for one in found.values() if one.failure]
+        where = f"#{point.index + 1} {point}"
+        failures += [(f"{name}, {HEADS[one.column]}", where, one.failure) for one in found.values() if one.failure]
         cells = [f"{one.on} | {one.after} | {one.counter}" if one else '"' for one in map(found.get, columns)]
         print(f"  {point.index + 1:3} {str(point)[:58]:58} " + " ".join(f"{cell:42}" for cell in cells).rstrip())
     return failures
@@ -149,8 +159,9 @@ def _options():
     parser.add_argument("--name", default="virt-image-kill", help="what the names of guests and pools begin with")
     parser.add_argument("--only", default="", help="a part of the names of the phases to walk; all without")
     parser.add_argument("--point", type=int, default=[], action="append", help="the number of a point; all without")
+    parser.add_argument("--own", action="store_true", help="with a libvirtd of its own, beside the machine's")
     parser.add_argument("--trial", action="store_true", help="walk a call of the module guests, to try this program")
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=min(9, 3 * (os.cpu_count() or 1)), help="up to 9 guests at a time")
     return parser.parse_args()
 
 

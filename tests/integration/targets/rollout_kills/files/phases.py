@@ -87,6 +87,8 @@ STAGED = generation("staged")
 ACTIVE, ACTIVE_SNAPSHOT = generation("active"), generation("active", **SNAPSHOT)
 CONFIRMED, CONFIRMED_SNAPSHOT = generation("confirmed"), generation("confirmed", **SNAPSHOT)
 BACK_CALL, BACK_SNAPSHOT = generation("rolled_back"), generation("rolled_back", **SNAPSHOT)
+# What was confirmed goes back where its version is named.
+BACK_CONFIRMED = BACK_CALL[0], {**BACK_CALL[1], "version": "2"}
 ACTIVE_3, CONFIRMED_3 = generation("active", 3), generation("confirmed", 3)
 PENDING, PENDING_SNAPSHOT = (deployed(), ACTIVE), (deployed(), ACTIVE_SNAPSHOT)
 THIRD = (*PENDING, CONFIRMED, ACTIVE_3, CONFIRMED_3)
@@ -107,11 +109,17 @@ PHASES = (
     ),
     Phase("confirm keep", CONFIRMED, PENDING, (CONFIRMED,)),
     # Only a guest that runs can be confirmed, so it is started first; but one whose disks are being merged may be off.
-    Phase("confirm snapshot", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), (), (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT)),
+    Phase(
+        "confirm snapshot",
+        CONFIRMED_SNAPSHOT,
+        PENDING_SNAPSHOT,
+        (CONFIRMED_SNAPSHOT,),
+        dark=(ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
+    ),
     Phase("confirm snapshot, off", CONFIRMED_SNAPSHOT, PENDING_SNAPSHOT, (CONFIRMED_SNAPSHOT,), cut=MERGE),
     Phase("rollback keep", BACK_CALL, PENDING, (BACK_CALL,)),
     Phase("rollback snapshot", BACK_SNAPSHOT, PENDING_SNAPSHOT, (BACK_SNAPSHOT,), (), (BACK_SNAPSHOT,)),
-    Phase("rollback confirmed", BACK_CALL, (*PENDING, CONFIRMED), (BACK_CALL,)),
+    Phase("rollback confirmed", BACK_CONFIRMED, (*PENDING, CONFIRMED), (BACK_CONFIRMED,)),
     Phase("prune", PRUNED, THIRD, (PRUNED,)),
 )
 # The harness itself, on what was there before the module generation.

@@ -35,7 +35,7 @@ DESCRIPTOR = """<image><name version="{version}">rollout-kill</name><domain><boo
 SYSTEM, USER = 0, 1
 # libvirt's own, and what differs from run to run.
 EMPTY = re.compile(r"\n *<backingStore/>")
-TIMES = re.compile(' (since|until|stamp|owner)="[^"]*"')
+TIMES = re.compile(' (since|until|stamp|owner|was)="[^"]*"')
 
 
 class Failed(Exception):
@@ -152,8 +152,12 @@ class Place:
     @property
     def domain(self) -> Optional[libvirt.virDomain]:
         """Return the guest's domain, if there is one."""
-        found = [one for one in self.link.listAllDomains() if one.name() == self.name]
-        return found[0] if found else None
+        try:
+            return self.link.lookupByName(self.name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+            return None
 
     def must(self) -> libvirt.virDomain:
         """Return the guest's domain, which is there at each moment."""
@@ -173,7 +177,7 @@ class Place:
 
     def definition(self) -> str:
         """Return the guest's definition without what tells the time, or who it was, and without words that say nothing."""
-        return EMPTY.sub("", TIMES.sub("", self.xml()))
+        return without_times(self.xml())
 
     def has_overlay(self) -> bool:
         """Return whether the user's volume has an overlay; without one it is raw."""
@@ -282,10 +286,11 @@ class Place:
         return Kept(self.name, self.must().UUIDString(), folder, self.xml(), active, self.history(), self.sources(), below)
 
     def named(self, text: str, kept: Kept) -> str:
-        """Return a text of the place that made what is kept, as it is here."""
-        if kept.name == self.name:
-            return text
-        return text.replace(kept.name, self.name).replace(kept.uuid, kept.uuid[:-1] + self.name[-1])
+        """Return a text of the place that made what is kept, as it is here; each place has its own last digit of the UUID."""
+        stem = kept.uuid[:-1]
+        for digit in (kept.uuid[-1], kept.name[-1]):
+            text = text.replace(stem + digit, stem + self.name[-1])
+        return text.replace(kept.name, self.name)
 
     def sources_of(self, kept: Kept, sources: tuple) -> tuple:
         return tuple((target, self.named(path, kept), format) for target, path, format in sources)
@@ -336,7 +341,9 @@ class Place:
         domain = self.domain
         if domain is None or not self.life or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
             return False
-        return self.life.id == domain.ID() and self.life.history and sources_of(domain.XMLDesc()) == self.sources_of(kept, kept.sources)
+        same = domain.UUIDString() == self.named(kept.uuid, kept)
+        same = same and self.life.id == domain.ID() and self.life.history
+        return same and sources_of(domain.XMLDesc()) == self.sources_of(kept, kept.sources)
 
     def empty(self) -> None:
         """Remove by force all that is there."""
@@ -348,6 +355,10 @@ class Place:
         for name in self.files():
             os.unlink(os.path.join(self.folder, name))
         self.pool.refresh()
+
+
+def without_times(xml: str) -> str:
+    return EMPTY.sub("", TIMES.sub("", xml))
 
 
 def sources_of(xml: str) -> tuple:

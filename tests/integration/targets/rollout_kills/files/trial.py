@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
@@ -22,7 +21,7 @@ from ansible.module_utils import basic
 from calls import BEFORE, KILLED, Point, Watch
 from libvirt import libvirtError
 from phases import BACK, OFF, POWER, Phase, other
-from place import Failed, Kept, Place, Said
+from place import Failed, Kept, Place, Said, without_times
 
 PLUGINS = "ansible_collections.virt.image.plugins"
 SECONDS = 60
@@ -46,7 +45,6 @@ class Course:
     """A phase without a kill: its calls, what may be defined meanwhile, and how all is in the end."""
 
     begin: Kept
-    seconds: float = 0
     calls: list = field(default_factory=list)
     looked: list = field(default_factory=list)
     old: tuple = ()
@@ -77,7 +75,6 @@ class Outcome:
     after: str = ""
     counter: str = ""
     failure: str = ""
-    seconds: float = 0
 
 
 def load() -> None:
@@ -152,7 +149,6 @@ class Trial:
 
     def course(self, phase: Phase) -> Course:
         """Go through a phase without a kill; raise Failed."""
-        begun = time.monotonic()
         course = Course(self._begin(phase))
         self.place.restore(course.begin)
         ran = self.must(phase.call)
@@ -167,7 +163,6 @@ class Trial:
                 self.must(call)
             course.back = self._end()
         self.place.empty()
-        course.seconds = time.monotonic() - begun
         return course
 
     def _begin(self, phase: Phase) -> Kept:
@@ -198,7 +193,6 @@ class Trial:
         return found
 
     def _try(self, phase: Phase, course: Course, one: Outcome) -> Outcome:
-        begun = time.monotonic()
         try:
             self._kill(phase, course, one)
         except (Failed, libvirtError) as failed:
@@ -206,7 +200,6 @@ class Trial:
             one.after = one.after or "FAILED"
             # Whatever it is now, it is not gone on with.
             self.place.life = None
-        one.seconds = time.monotonic() - begun
         return one
 
     def _kill(self, phase: Phase, course: Course, one: Outcome) -> None:
@@ -228,13 +221,17 @@ class Trial:
         for call in phase.calls[one.column]:
             self.must(other(call) if call[0] == "generation" else call)
         wanted = course.back if one.column == BACK else course.final
+        if one.column == BACK and on == "old":
+            # There is nothing to go back from: the version was never active, and is not bad.
+            begin = course.begin
+            wanted = End(without_times(begin.xml), os.listdir(begin.folder), True, int(base[-1]), False)
         self._check_end(wanted, course.begin, base if drops and phase.goes_back(one.column) else left, one)
 
     def _generation(self, course: Course) -> str:
         """Return which generation the guest is on; raise Failed where it is on none."""
         sources = self.place.sources()
-        names = [name for name, wanted in (("old", course.old), ("new", course.new))
-                 if sources == self.place.sources_of(course.begin, wanted)]
+        known = {"old": course.old, "new": course.new}
+        names = [name for name, wanted in known.items() if sources == self.place.sources_of(course.begin, wanted)]
         if not names:
             raise Failed(f"is on the disks of no generation: {sources}")
         gone = [path for _target, path, _format in sources if not os.path.exists(path)]
