@@ -188,7 +188,10 @@ def _back_already(sighting: Sighting, record: Record) -> Plan:
         return plan
     kind = xml.parse(live.xml, "live domain").get("type")
     start = () if live.state in UP else (plan_start(sighting.name, kind, live.state, wait),)
-    steps = (*start, _note_running(sighting, live.xml, record, follows=False))
+    # They lie over user disks, and no guest ever had them.
+    over = [disk for disk in record.staged.disks if disk.over and disk.volume.endswith(f"-g{record.staged.number}.qcow2")] if record.staged else []
+    claims.refuse_needed(sighting.name, live, [disk.path for disk in over], sighting.taken)
+    steps = (*_deletions(sighting, over), *start, _note_running(sighting, live.xml, record, follows=False))
     return replace(plan, steps=steps, waits=plan_waits(sighting.name, steps, "running", wait), state="running", way_back=())
 
 

@@ -83,7 +83,7 @@ def other(call: tuple, **more) -> tuple:
 
 
 SNAPSHOT = {"user_disks": "snapshot"}
-STAGED = generation("staged")
+STAGED, STAGED_SNAPSHOT = generation("staged"), generation("staged", **SNAPSHOT)
 ACTIVE, ACTIVE_SNAPSHOT = generation("active"), generation("active", **SNAPSHOT)
 CONFIRMED, CONFIRMED_SNAPSHOT = generation("confirmed"), generation("confirmed", **SNAPSHOT)
 BACK_CALL, BACK_SNAPSHOT = generation("rolled_back"), generation("rolled_back", **SNAPSHOT)
@@ -102,7 +102,7 @@ PHASES = (
     Phase(
         "activate snapshot",
         ACTIVE_SNAPSHOT,
-        (deployed(), STAGED),
+        (deployed(), STAGED_SNAPSHOT),
         (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
         (BACK_SNAPSHOT,),
         (ACTIVE_SNAPSHOT, CONFIRMED_SNAPSHOT),
