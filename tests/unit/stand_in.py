@@ -74,6 +74,9 @@ class Libvirt:
         # Its domains have no more than their XML.
         return None
 
+    def has_snapshots(self, _name):
+        return False
+
     def disks(self):
         found = {}
         for name, domain in self.domains.items():

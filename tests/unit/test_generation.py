@@ -17,6 +17,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.history import ne
 from ansible_collections.virt.image.plugins.module_utils._core.image import Disk
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import RUNNING
 from ansible_collections.virt.image.plugins.module_utils._core.match import choose
+from ansible_collections.virt.image.plugins.module_utils._core.moves import MergeDisk
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
 from ansible_collections.virt.image.plugins.module_utils._core.record import RecordedDisk, read_record
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
@@ -196,7 +197,9 @@ def test_a_record_of_another_domain_is_not_defined():
     host.perform(host.plan("active", version=2))
     record = host.record
     (former,) = record.generations
-    record = replace(record, generations=(replace(former, domain=former.domain.replace("<name>web1<", "<name>db1<")),))
+    uuid = xml.parse(former.domain, "former").findtext("uuid")
+    other = former.domain.replace(uuid, uuid[:-1] + ("0" if uuid[-1] != "0" else "1"))
+    record = replace(record, generations=(replace(former, domain=other),))
     host.live = replace(host.live, xml=with_record(host.live.xml, record))
     with pytest.raises(ImageError, match="it is another one; nothing is done"):
         host.plan("rolled_back")
@@ -368,3 +371,31 @@ def test_a_scratch_disk_of_another_size_is_made_anew(capacity, size, option, dig
     had = RecordedDisk("tmp", "scratch", "p", "web1-tmp.raw", "/p/web1-tmp.raw", False, "raw", digest)
     asked = guest(name="web1", **({"disks": [{"id": "tmp", "size": f"{option} MiB"}]} if option else {}))
     assert survey._has_other_size(disk, asked, had) is other
+
+
+def test_what_was_merged_stays_merged_where_a_confirmation_fails():
+    host = Host()
+    host.perform(host.plan("active", {"user_disks": "snapshot"}, version=2))
+    plan = host.plan("confirmed")
+    assert any(isinstance(step, MergeDisk) for step in plan.steps) and plan.way_back == ()
+
+
+def test_a_domain_that_was_renamed_goes_back_with_the_name_that_it_has():
+    host = Host()
+    host.perform(host.plan("active", version=2))
+    host.live = replace(host.live, xml=host.live.xml.replace("<name>web1</name>", "<name>web9</name>", 1))
+    host.perform(host.plan("rolled_back"))
+    assert xml.parse(host.live.xml, "back").findtext("name") == "web9" and host.record.version == "1"
+
+
+@pytest.mark.parametrize("written, following", [(7, 8), (999_999_998, 999_999_999), (999_999_999, 2), (999_999_999_999_999, 2), (10**15, 2)])
+@pytest.mark.parametrize("key", ["latest", "generation"])
+def test_a_number_that_others_wrote_is_followed_by_one_that_reads_back(key, written, following):
+    host = Host()
+    host.live = replace(host.live, xml=with_record(host.live.xml, replace(host.record, **{key: written})))
+    host.perform(host.plan("active", version=2))
+    assert host.record.generation == following and host.record.version == "2"
+    host.perform(host.plan("confirmed"))
+    host.perform(host.plan("active", version=3))
+    assert host.record.generation in (following + 1, 2, 3) and host.record.version == "3"
+    assert len({host.record.generation, *(one.number for one in host.record.generations)}) == 3

@@ -9,6 +9,13 @@ import struct
 
 import pytest
 
+from ansible_collections.virt.image.plugins.module_utils._core.aim import Aim
+from ansible_collections.virt.image.plugins.module_utils._core.generation import plan_generation
+from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
+from ansible_collections.virt.image.plugins.module_utils._core.steps import CopyVolume
+from ansible_collections.virt.image.plugins.module_utils._io.generations import GenerationSurvey
+from ansible_collections.virt.image.plugins.module_utils._io.url import Access
+from ansible_collections.virt.image.plugins.module_utils._io.volumes import mark_origin
 from ansible_collections.virt.image.tests.unit.disks import stream
 from ansible_collections.virt.image.tests.unit.stand_in import MIB, Libvirt, guests, perform
 from ansible_collections.virt.image.tests.unit.support import message
@@ -141,3 +148,32 @@ def test_every_guest_s_mistakes_at_once(libvirt):
         "guest d: boot: 3 is no boot alternative of image web; it has 1",
     ]
     assert os.listdir(libvirt.folder) == []
+
+
+def staged(libvirt):
+    """Return the steps that stage what the image has now, and take them."""
+    asked = parse_guest({"name": "web", "image": str(libvirt.image / "image.xml"), "state": "present"}, "web")
+    aim = Aim("staged", scratch="reset")
+    plan = plan_generation(GenerationSurvey(libvirt, [], Access()).generation(asked, aim), aim)
+    lines = perform([plan], libvirt)
+    for step in plan.steps:
+        if isinstance(step, CopyVolume):
+            (libvirt.folder / step.name).write_bytes((libvirt.folder / os.path.basename(step.base)).read_bytes())
+            mark_origin(str(libvirt.folder / step.name), step.digest)
+    return [line.partition(" in ")[0] for line in lines if "web-" in line or not line.startswith("import")]
+
+
+def test_what_was_staged_is_not_staged_again(libvirt):
+    perform(guests(libvirt, {}), libvirt)
+    descriptor = libvirt.image / "image.xml"
+    descriptor.write_text(descriptor.read_text().replace("<name>web", "<version>2</version><name>web").replace('size="1"', 'size="2"'))
+    (libvirt.image / "root.raw").write_bytes(b"other".ljust(MIB, b"\0"))
+    scratch = libvirt.image / "tmp.raw"
+    scratch.write_bytes(b"first".ljust(3 * MIB, b"\0"))
+    made = staged(libvirt)
+    assert "copy base volume into web-tmp-g2.raw of pool default" in made and len(made) == 3
+    assert staged(libvirt) == []
+    scratch.write_bytes(b"second".ljust(3 * MIB, b"\0"))
+    made = staged(libvirt)
+    assert made[0] == "delete volume web-tmp-g2.raw of pool default" and made[-1] == "copy base volume into web-tmp-g2.raw of pool default"
+    assert (libvirt.folder / "web-tmp-g2.raw").read_bytes()[:6] == b"second" and staged(libvirt) == []

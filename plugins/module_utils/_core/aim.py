@@ -41,8 +41,9 @@ class Aim:
 
 def idle(sighting: Sighting, status: Optional[str]) -> Plan:
     """Return the plan of a guest that stays as it is."""
-    live = sighting.live
-    return Plan(name=sighting.name, before=live.as_read, after=live.xml, was=live.state, state=live.state, status=status)
+    live, name = sighting.live, sighting.name
+    # Where more is done after all, and fails, the definition of before is not to come back: its disks may be merged.
+    return Plan(name=name, before=live.as_read, after=live.xml, was=live.state, state=live.state, status=status, way_back=())
 
 
 def status_of(record: Record) -> str:

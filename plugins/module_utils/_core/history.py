@@ -76,7 +76,7 @@ def next_record(record: Record, resets: frozenset) -> Record:
     """
     staged = record.staged
     stay = [disk for disk in record.disks if disk.use != "system" and disk.id not in resets and disk.id != SEED]
-    number = staged.number if staged else max(record.latest, record.generation) + 1
+    number = staged.number if staged else record.next_number
     return replace(record, generation=number, disks=tuple(stay))
 
 
@@ -215,10 +215,13 @@ def disks_to_remove(record: Record, going: tuple[Generation, ...]) -> tuple[Reco
 def former_tree(record: Record, former: Generation, live):
     """Return the tree of a former generation's domain, with the secrets that the domain has now; raise ImageError."""
     tree = xml.parse(former.domain, "record")
-    name, uuid = tree.findtext("name"), tree.findtext("uuid") or ""
+    name, uuid = tree.find("name"), tree.findtext("uuid") or ""
     # A record is text that others can write.
-    if name != live.findtext("name") or not same_uuid(uuid, live.findtext("uuid") or ""):
-        raise ImageError(f"its record has the domain {name} ({uuid}) as {say(former)}, and it is another one; nothing is done")
+    if name is None or not same_uuid(uuid, live.findtext("uuid") or ""):
+        told = f"{tree.findtext('name')} ({uuid})"
+        raise ImageError(f"its record has the domain {told} as {say(former)}, and it is another one; nothing is done")
+    # It may have been renamed since (virsh domrename).
+    name.text = live.findtext("name")
     bring_secrets(tree, live)
     drop_record(tree)
     return tree

@@ -102,6 +102,22 @@ def merged_xml(domain_xml: str, step: MergeDisk) -> str:
     return xml.to_text(tree)
 
 
+def differs_only_in(step: MergeDisk, before: str, now: str) -> bool:
+    """Return whether a domain's XML is as it was before a merge, but for what the merged disk is."""
+    return _without_source(before, step) == _without_source(now, step)
+
+
+def _without_source(domain_xml: str, step: MergeDisk) -> str:
+    tree = xml.parse(domain_xml, f"domain {step.name}")
+    node, _disk_read = _disk(tree, step)
+    node.attrib.pop("type", None)
+    for driver in node.findall("driver"):
+        driver.attrib.pop("type", None)
+    for child in [child for child in node if child.tag in ("source", "backingStore", "mirror")]:
+        node.remove(child)
+    return xml.to_text(tree)
+
+
 def _disk(tree, step: MergeDisk) -> tuple[object, DomainDisk]:
     nodes = tree.findall("devices/disk")
     for node, disk in zip(nodes, read_disks(tree, f"domain {step.name}")):

@@ -20,6 +20,8 @@ CONFIRMED, PENDING, MERGING = "confirmed", "pending", "merging"
 # Of the others.
 STAGED, FORMER, BAD = "staged", "former", "bad"
 NUMBER = re.compile("[0-9]{1,15}")
+# Of generations; what is more was written by others.
+LAST_NUMBER = 999_999_999
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,13 @@ class Record:
         return tuple(sorted(found, key=lambda one: -one.number))
 
     @property
+    def next_number(self) -> int:
+        """Return the number of the generation after the latest one; where others have written the last, one that is free."""
+        taken = {self.latest, self.generation, *(one.number for one in self.generations)}
+        after = max(taken) + 1
+        return after if after <= LAST_NUMBER else next(number for number in range(2, LAST_NUMBER) if number not in taken)
+
+    @property
     def staged(self) -> Optional[Generation]:
         """Return the generation that waits to become active, or None."""
         return next(iter(self.in_state(STAGED)), None)
@@ -142,7 +151,7 @@ def read_record(domain) -> Optional[Record]:
     node = find_record(domain)
     if node is None:
         return None
-    number = _number(node, "generation") or 1
+    number = _count(node, "generation") or 1
     return Record(
         image=node.get("image"),
         version=node.get("version"),
@@ -153,7 +162,7 @@ def read_record(domain) -> Optional[Record]:
         domain=node.get("domain"),
         state=node.get("state", CONFIRMED),
         since=node.get("since"),
-        latest=_number(node, "latest") or number,
+        latest=_count(node, "latest") or number,
         owner=node.get("owner"),
         until=_number(node, "until"),
         was=node.get("was"),
@@ -167,9 +176,14 @@ def _number(node, key: str) -> Optional[int]:
     return int(text) if NUMBER.fullmatch(text) else None
 
 
+def _count(node, key: str) -> Optional[int]:
+    number = _number(node, key)
+    return number if number is not None and number <= LAST_NUMBER else None
+
+
 def _read_generation(node) -> Generation:
     return Generation(
-        number=_number(node, "number") or 0,
+        number=_count(node, "number") or 0,
         state=node.get("state", ""),
         image=node.get("image"),
         version=node.get("version"),

@@ -41,16 +41,26 @@ def blank_secrets(tree) -> None:
 
 
 def bring_secrets(tree, live) -> None:
-    """Give a tree whose secrets were blanked those that are at the same places of another one."""
-    places = live.getroottree()
+    """Give a tree whose secrets were blanked those of another one: of the same kind of thing, in the same order."""
     for node in tree.iter():
         if node.get("passwd") != "" and node.tag != "cookie":
             continue
-        found = places.xpath(tree.getroottree().getpath(node))
+        place = [one for one in tree.iter(node.tag) if _kind(one) == _kind(node)].index(node)
+        found = [one for one in live.iter(node.tag) if _kind(one) == _kind(node)][place : place + 1]
         if node.tag == "cookie":
             node.text = found[0].text if found else node.text
         elif found and found[0].get("passwd"):
             node.set("passwd", found[0].get("passwd"))
+
+
+def _kind(node) -> tuple:
+    """Return what tells a thing with a secret from others: a cookie is one server's, and a password one protocol's."""
+    near = [node, *node.iterancestors("source")]
+    return tuple((one.tag, one.get("type"), one.get("protocol"), one.get("name"), _hosts(one)) for one in near)
+
+
+def _hosts(node) -> tuple:
+    return tuple((host.get("name"), host.get("port")) for host in node.findall("host"))
 
 
 def drop_secrets(tree) -> None:

@@ -39,6 +39,10 @@ def apply(plan_steps, connection: Connection, access: Access):
     What was done stays, and a next run goes on there. `access` is how servers are asked for what is fetched.
     """
     for step in plan_steps:
+        if isinstance(step, steps.DefineDomain) and step.follows:
+            # Where a merge comes before it and no other definition: a run that goes on.
+            connection.defined.setdefault(step.name, step.before)
+    for step in plan_steps:
         became = None
         if type(step) in BRING:
             BRING[type(step)](step, connection, access)
@@ -196,13 +200,19 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
 
 
 def _merge_disk(step: moves.MergeDisk, connection: Connection) -> None:
+    before = connection.configuration(step.name)
+    planned_from = connection.defined.get(step.name, before)
     merge_disk(step, connection)
-    # libvirt has brought the definition along.
-    connection.defined[step.name] = connection.configuration(step.name)
+    now = connection.configuration(step.name)
+    # libvirt has brought the definition along. What others changed meanwhile is not to be written over: the next run goes
+    # on from that.
+    if before and now and before == planned_from and moves.differs_only_in(step, before, now):
+        connection.defined[step.name] = now
 
 
 BRING = {steps.ImportBase: import_base, steps.FillVolume: fill_volume}
-OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.GrowVolume, steps.FlattenVolume)
+# That a volume has grown, libvirt sees when it is asked for it; looking at all of a pool's takes long, while a guest is off.
+OUTSIDE_LIBVIRT = (steps.ImportBase, steps.CopyVolume, steps.CreateSeed, steps.FlattenVolume)
 PERFORM = {
     steps.CopyVolume: _copy_volume,
     steps.CreateVolume: _create_volume,
