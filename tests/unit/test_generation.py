@@ -155,7 +155,7 @@ def test_a_life(row):
         if "status" in move:
             assert plan.status == move["status"]
         if "warning" in move:
-            assert [warning for warning in plan.warnings] == [move["warning"]]
+            assert list(plan.warnings) == [move["warning"]]
         host.perform(plan, move.get("until"))
         check_after(host, move.get("after", {}))
         if "until" not in move:

@@ -282,4 +282,3 @@ def _removable(disks: tuple[RecordedDisk, ...]) -> tuple[RecordedDisk, ...]:
 
 def _user_disks(one: Generation) -> tuple[RecordedDisk, ...]:
     return tuple(disk for disk in one.disks if disk.use == "user" and not disk.over)
-

@@ -16,9 +16,9 @@ UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of one guest; `notes` are of its other generations, `error` tells why its host gave no answer, a host without guests has one row of its own.
+    """What is known of one guest; `error` tells why its host gave no answer, a host without guests has one row of its own.
 
-    `state` is libvirt's, `since` when its generation became active, `age` how many seconds ago that was.
+    `notes` are of other generations. `state` is libvirt's, `since` when its generation became active, `age` how many seconds ago that was.
     """
 
     host: str

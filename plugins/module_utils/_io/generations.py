@@ -233,4 +233,3 @@ def _told(done: Done, connection: Connection) -> dict:
         "last_words": plan.said,
         "downtime": None if done.downtime is None else round(done.downtime, 3),
     }
-
