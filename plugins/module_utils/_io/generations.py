@@ -94,10 +94,6 @@ def _parse(options: dict, where: str, aim: Aim) -> Guest:
 class GenerationSurvey(Survey):
     """Looks at guests that are to move between generations."""
 
-    def __init__(self, connection: Connection, deliveries, access) -> None:
-        super().__init__(connection, deliveries, access)
-        self._staged: set[str] = set()
-
     def generation(self, guest: Guest, aim: Aim) -> Sighting:
         """Return all that a plan for the guest's generations needs; raise ImageError."""
         image = self.images.image(guest) if aim.state in FORWARD else None

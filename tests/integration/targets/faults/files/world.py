@@ -33,8 +33,9 @@ exec {tool} "$@"
 THERE = """#!/bin/sh
 exec virt-ssh-helper qemu:///system
 """
-# Of a file that is in the pool already the time is not noted, nor where a user's disk that exists came from.
-ORIGIN = re.compile('( use="user"[^>]*?) sha256="[^"]*"| stamp="[^"]*"')
+# Of a file that is in the pool already the time is not noted, nor where a user's disk that exists came from; and a guest is
+# what it is since another moment.
+ORIGIN = re.compile('( use="user"[^>]*?) sha256="[^"]*"| stamp="[^"]*"| since="[^"]*"')
 DESCRIPTOR = """<image><name>fault</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest><os/>
 <drive disk="root"/><drive disk="data"/><drive disk="scratch"/></boot><devices><memory>65536</memory></devices></domain>
 <storage><disk id="root" file="{file}" use="system" format="{format}">{checksum}</disk>
