@@ -279,9 +279,8 @@ def _disks(disks: tuple[RecordedDisk, ...]) -> list:
 
 
 def drop_record(domain) -> None:
-    """Take the record out of a domain's tree."""
-    old = find_record(domain)
-    if old is not None:
+    """Take the record out of a domain's tree, and others of its kind if someone has put them there."""
+    for old in domain.findall(f"metadata/{{{NAMESPACE}}}record"):
         old.getparent().remove(old)
 
 

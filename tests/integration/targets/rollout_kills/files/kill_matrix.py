@@ -45,7 +45,8 @@ def _work(options, begun: float) -> int:
     place.take_away(f"{options.name}-")
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     os.makedirs(options.work, exist_ok=True)
-    work = tempfile.mkdtemp(prefix=f"{options.name}-", dir=options.work)
+    # Not a name that could be taken for that of a guest: what is kept of one is brought to others by its name.
+    work = tempfile.mkdtemp(prefix="matrix-", dir=options.work)
     os.chmod(work, 0o711)
     chosen = [one for one in (phases.TRIALS if options.trial else phases.PHASES) if options.only in one.name]
     try:
