@@ -34,8 +34,6 @@ from ansible_collections.virt.image.plugins.module_utils._io.generations import 
 from ansible_collections.virt.image.tests.unit.sightings import MIB, files_of, made, sighting
 from ansible_collections.virt.image.tests.unit.support import guest, image, table
 
-HEADER = Header("qcow2", 100 * MIB)
-
 
 class Host:
     """A host with one guest of the image web, which has a system and a user disk; what plans say is done to it."""
@@ -44,9 +42,9 @@ class Host:
         self.live = replace(made("web1", state), active=None)
         self.files = {path: Found(Header("raw", 10 * MIB), True) for path in files_of("web1")}
         self.kept = set()
-        self.name_version("1", "a")
+        self.name_version("1")
 
-    def name_version(self, version, digest):
+    def name_version(self, version):
         """Give the guest's record a version, which the image of the sightings lacks."""
         tree = xml.parse(self.live.xml, "live")
         node = next(tree.iter("{urn:virt-image:record:1}record"))
@@ -62,7 +60,7 @@ class Host:
         forward = version is not None
         base = replace(sighting("web1", live=self.live, **options), taken={path: tuple(names) for path, names in (taken or {}).items()})
         record = self.record
-        self.files.update({f"/pool/{name}": Found(HEADER, True) for name in files})
+        self.files.update({f"/pool/{name}": Found(Header("qcow2", 100 * MIB), True) for name in files})
         seen = replace(base, world=World(base.world.pools, {}, dict(self.files)), now="2026-01-02T03:04:05Z", kept=frozenset(self.kept))
         if not forward:
             seen = replace(seen, busy=tuple(busy))
@@ -269,7 +267,7 @@ def test_a_version_that_is_healthy_now_is_not_bad():
 def test_a_seed_goes_with_the_last_generation_that_has_it():
     host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
     host.live = replace(made("web1", "running", seed=one), active=None)
-    host.name_version("1", "a")
+    host.name_version("1")
     (first,) = [disk.path for disk in host.record.disks if disk.use == "scratch"]
     host.files[first] = Found(Header("raw", MIB), True)
     host.perform(host.plan("active", version=2, seed=one))

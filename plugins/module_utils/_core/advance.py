@@ -49,8 +49,10 @@ def plan_forward(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     sighting, stale = _without_stale(sighting, record)
     _refuse_strangers(sighting, record)
     storage = plan_volumes(sighting, sighting.aimed)
+    # Whatever would be wrong with it is told when it is staged.
+    found = _definition(sighting, record, storage, aim)
     staging = _stage(sighting, record, storage, stale, aim)
-    return staging if aim.state == "staged" else _switch(sighting, record, storage, staging, aim)
+    return staging if aim.state == "staged" else _switch(sighting, record, storage, staging, found, aim)
 
 
 def _refuse_to_begin(sighting: Sighting, record: Record, edition: Edition, aim: Aim) -> None:
@@ -175,8 +177,6 @@ def _stage(sighting: Sighting, record: Record, storage: StoragePlan, stale: tupl
         note = f"{say(staged.staged)} is staged"
         defining = (DefineDomain(sighting.name, text, new=False, before=live.as_read, note=note),)
         changes = (Change("metadata/record/staged", record.staged and say(record.staged), say(staged.staged)),)
-    # Whatever would be wrong with it is told now.
-    _definition(sighting, record, storage, aim)
     return Plan(
         name=sighting.name,
         steps=(*bringing, *stale, *defining, *making),
@@ -252,11 +252,12 @@ def _refuse_disks(sighting: Sighting, storage: StoragePlan, desired) -> None:
     claims.refuse_lost_firmware(xml.parse(sighting.live.xml, "live domain"), desired)
 
 
-def _switch(sighting: Sighting, record: Record, storage: StoragePlan, staging: Plan, aim: Aim) -> Plan:
-    """Plan to make the next generation active: the guest is stopped, defined anew and started."""
+def _switch(
+    sighting: Sighting, record: Record, storage: StoragePlan, staging: Plan, found: definition.Definition, aim: Aim
+) -> Plan:
+    """Plan to make the next generation active: the guest is stopped, defined anew (as `found`) and started."""
     live, guest, name = sighting.live, sighting.guest, sighting.name
     runs = history.is_to_run(live.state, record)
-    found = _definition(sighting, record, storage, aim)
     start = plan_start(name, xml.parse(found.xml, "domain").get("type"), "shutoff", guest.wait)
     steps = [
         *staging.steps,

@@ -19,39 +19,31 @@ from .errors import ImageError
 
 
 @dataclass(frozen=True)
-class KeepState:
-    """Copy the UEFI variables and the TPM state of a domain that is off, to go with the generation that is left."""
+class _OfState:
+    """A step for the state of a domain that goes with a generation."""
 
     name: str
     generation: int
     uuid: str
     xml: str = field(default="", repr=False)
+
+
+class KeepState(_OfState):
+    """Copy the UEFI variables and the TPM state of a domain that is off, to go with the generation that is left."""
 
     def __str__(self) -> str:
         return f"keep UEFI variables and TPM state of domain {self.name} with generation {self.generation}"
 
 
-@dataclass(frozen=True)
-class BringState:
+class BringState(_OfState):
     """Put back what was kept with a generation, in the place of what is there; before it is defined again."""
-
-    name: str
-    generation: int
-    uuid: str
-    xml: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"bring back UEFI variables and TPM state of generation {self.generation} of domain {self.name}"
 
 
-@dataclass(frozen=True)
-class DropState:
+class DropState(_OfState):
     """Remove what was kept with a generation; the domain may be gone by then."""
-
-    name: str
-    generation: int
-    uuid: str
-    xml: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"remove kept UEFI variables and TPM state of generation {self.generation} of domain {self.name}"
