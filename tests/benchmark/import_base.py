@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures what it costs to bring a disk file to its place, beside `cp` and a SHA-256 of the same file.
+"""What it costs to bring a disk file to its place with its SHA-256 known, beside `cp` and a SHA-256 of the same file.
 
-    python3 tests/benchmark/import_base.py [--folder FOLDER] [--rounds N] [--mib N]
-
-Each row is whole processes, from their start to their end. The rows take turns, so that a machine that is busy for a
-while is so for all of them.
+Each row is whole processes, from their start to their end, with the file in the page cache. `cp` does not sync, and the
+row that is measured by it does: hence the rows with and without.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import random
 import resource
 import statistics
 import subprocess
@@ -21,10 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-MIB = 2**20
-LEAST_ROUNDS = 5
-GOAL = 1.25
+from measure import ratio, table, take_turns
+from place import BASE_MIB, MIB, ROOT
 
 SHA256 = """
 import hashlib, sys
@@ -52,8 +46,8 @@ print(poured.digests["sha256"])
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the measuring goes on: the file, what becomes of it, and the environment of the processes."""
+class Copying:
+    """Where it goes on: the file, what becomes of it, and the environment of the processes."""
 
     source: str
     target: str
@@ -64,99 +58,77 @@ class Place:
         return done.stdout.strip()
 
 
-def cp(place: Place) -> str:
+def cp(copying: Copying) -> str:
     """What the others are measured by."""
-    place.run("cp", place.source, place.target)
-    return place.run(sys.executable, "-c", SHA256, place.source)
+    copying.run("cp", copying.source, copying.target)
+    return copying.run(sys.executable, "-c", SHA256, copying.source)
 
 
-def cp_and_sync(place: Place) -> str:
-    place.run("cp", place.source, place.target)
-    place.run("sync", place.target)
-    return place.run(sys.executable, "-c", SHA256, place.source)
+def cp_and_sync(copying: Copying) -> str:
+    copying.run("cp", copying.source, copying.target)
+    copying.run("sync", copying.target)
+    return copying.run(sys.executable, "-c", SHA256, copying.source)
 
 
-def poured(place: Place) -> str:
-    return place.run(sys.executable, "-c", POUR, place.source, place.target, "no sync")
+def poured(copying: Copying) -> str:
+    return copying.run(sys.executable, "-c", POUR, copying.source, copying.target, "no sync")
 
 
-def poured_and_synced(place: Place) -> str:
-    return place.run(sys.executable, "-c", POUR, place.source, place.target, "sync")
+def poured_and_synced(copying: Copying) -> str:
+    return copying.run(sys.executable, "-c", POUR, copying.source, copying.target, "sync")
 
 
 # The first is the measure. A row is a name and a function that makes the target and returns the source's SHA-256.
+FIRST = "cp; python3 SHA-256"
 ROWS = {
-    "cp; python3 SHA-256": cp,
+    FIRST: cp,
     "cp; sync; python3 SHA-256": cp_and_sync,
     "pour, rename": poured,
     "pour, fsync, rename": poured_and_synced,
 }
 
 
-def measure(place: Place, rounds: int) -> dict:
-    """Return (seconds, seconds of CPU) of each row in each round, after one round that only warms up."""
-    taken: dict = {name: [] for name in ROWS}
-    for turn in range(rounds + 1):
-        digests = set()
-        # In another order each time, as what one leaves behind may slow down the next.
-        for name in random.Random(turn).sample(list(ROWS), len(ROWS)):
-            # What the row before left to write is not this one's.
-            os.sync()
-            cpu, start = cpu_seconds(), time.perf_counter()
-            digests.add(ROWS[name](place))
-            seconds = time.perf_counter() - start, cpu_seconds() - cpu
-            subprocess.run(["cmp", place.source, place.target], check=True)
-            os.unlink(place.target)
-            if turn:
-                taken[name].append(seconds)
-        if len(digests) != 1:
-            raise SystemExit(f"the rows have different digests: {digests}")
-    return taken
+def bring(folder: str | None, rounds: int) -> str:
+    """Return the table."""
+    with tempfile.TemporaryDirectory(prefix="virt-image-benchmark.", dir=folder) as place:
+        copying = _prepare(place)
+        taken = take_turns(ROWS, rounds, lambda row: _measure(copying, row))
+    if len({digest for found in taken.values() for _seconds, _cpu, digest in found}) != 1:
+        raise SystemExit("the rows have different digests")
+    first = [seconds for seconds, _cpu, _digest in taken[FIRST]]
+    lines = []
+    for row, found in taken.items():
+        seconds, cpu, _digests = zip(*found)
+        lines.append([row, statistics.median(seconds), min(seconds), ratio(seconds, first), statistics.median(cpu)])
+    return table([f"{BASE_MIB} MiB", "median s", "least s", f"/ {FIRST}", "CPU s"], lines)
 
 
-def cpu_seconds() -> float:
+def _measure(copying: Copying, row: str) -> tuple[float, float, str]:
+    """Return seconds, seconds of CPU, and the digest that was found."""
+    # What the row before left to write is not this one's.
+    os.sync()
+    cpu, start = _cpu_seconds(), time.perf_counter()
+    digest = ROWS[row](copying)
+    taken = time.perf_counter() - start, _cpu_seconds() - cpu
+    subprocess.run(["cmp", copying.source, copying.target], check=True)
+    os.unlink(copying.target)
+    return (*taken, digest)
+
+
+def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def table(taken: dict) -> str:
-    """Render what rows took as a table; a ratio is the median of the rounds' ratios to the first row."""
-    lines = [f"{'':28}{'median s':>10}{'least s':>10}{'ratio':>8}{'CPU s':>10}"]
-    first = [seconds for seconds, _cpu in next(iter(taken.values()))]
-    for name, both in taken.items():
-        seconds, cpu = zip(*both)
-        ratio = statistics.median(one / other for one, other in zip(seconds, first))
-        median = statistics.median(seconds)
-        lines.append(f"{name:28}{median:10.3f}{min(seconds):10.3f}{ratio:8.2f}{statistics.median(cpu):10.3f}")
-    return "\n".join(lines)
-
-
-def prepare(folder: str, mib: int) -> Place:
+def _prepare(folder: str) -> Copying:
     """Make the file, and a tree in which the collection is found."""
     source = os.path.join(folder, "disk.qcow2")
     with open(source, "wb") as file:
         file.write(b"QFI\xfb\0\0\0\3")
-        for _turn in range(mib):
+        for _turn in range(BASE_MIB):
             file.write(os.urandom(MIB))
     link = Path(folder, "path", "ansible_collections", "virt", "image")
     link.parent.mkdir(parents=True)
     link.symlink_to(ROOT)
     environment = {**os.environ, "PYTHONPATH": os.path.join(folder, "path")}
-    return Place(source, os.path.join(folder, "base.qcow2"), environment)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", help="on the file system to measure (default: TMPDIR)")
-    parser.add_argument("--rounds", type=int, default=9, help=f"at least {LEAST_ROUNDS} (default: 9)")
-    parser.add_argument("--mib", type=int, default=318, help="size of the file (default: 318)")
-    arguments = parser.parse_args()
-    if arguments.rounds < LEAST_ROUNDS:
-        parser.error(f"--rounds must be at least {LEAST_ROUNDS}")
-    with tempfile.TemporaryDirectory(prefix="import_base.", dir=arguments.folder) as folder:
-        print(table(measure(prepare(folder, arguments.mib), arguments.rounds)))
-    print(f"goal: {GOAL} or less for the last row")
-
-
-if __name__ == "__main__":
-    main()
+    return Copying(source, os.path.join(folder, "base.qcow2"), environment)

@@ -44,6 +44,7 @@ class Link:
 
     def define(self, _name, text):
         self.text = text
+        return text
 
     def merge(self, step):
         self.text = self.text if is_merged(self.text, step) else merged_xml(self.text, step)

@@ -19,6 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.values import to_
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import inform
 from ansible_collections.virt.image.plugins.module_utils._io import probe as probing
+from ansible_collections.virt.image.plugins.module_utils._io import surroundings
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import host, message, text
 
@@ -43,7 +44,8 @@ def _connect(monkeypatch):
         "VIR_ERR_NO_NETWORK": NO_NETWORK,
     }
     stand_in = SimpleNamespace(libvirtError=Failure, registerErrorHandler=lambda *_arguments: None, **numbers)
-    monkeypatch.setattr(door, "libvirt", stand_in)
+    for one in (door, surroundings):
+        monkeypatch.setattr(one, "libvirt", stand_in)
 
     def connect(**calls):
         usual = {
@@ -103,7 +105,7 @@ def test_surroundings_in_order(connect):
         listAllStoragePools=lambda: [thing(POOL.format("b", 1)), gone, thing(POOL.format("a", 1), active=False)],
         listAllNetworks=lambda: [thing(NETWORK.format("n", "")), SimpleNamespace(XMLDesc=failing(NO_NETWORK))],
     )
-    told = to_plain(link.surroundings())
+    told = to_plain(surroundings.read_surroundings(link))
     assert told["libvirt_version"] == "9.0.0"
     assert told["hypervisor"] == {"type": "QEMU", "version": "7.2.22"}
     assert told["mode"] == "system"
@@ -116,12 +118,13 @@ def test_a_driver_without_pools_and_networks(connect, failure):
     link = connect(
         listAllStoragePools=failing(*failure), listAllNetworks=failing(*failure), getVersion=failing(NO_SUPPORT)
     )
-    told = link.surroundings()
+    told = surroundings.read_surroundings(link)
     assert (told.pools, told.networks, told.hypervisor.version) == ((), (), None)
 
 
 def test_another_error_is_told(connect):
-    told = message(connect(listAllStoragePools=failing(DENIED, "access denied")).surroundings)
+    link = connect(listAllStoragePools=failing(DENIED, "access denied"))
+    told = message(lambda: surroundings.read_surroundings(link))
     assert told == "cannot list the pools: access denied"
 
 
@@ -142,7 +145,7 @@ def test_whose_daemon_it_is(connect, uri, dac, session):
     tree = f"<capabilities><host><cpu><arch>x86_64</arch></cpu>{model}</host></capabilities>"
     link = connect(getURI=lambda: uri, getCapabilities=lambda: tree)
     assert link.is_session is session
-    assert link.surroundings().mode == ("session" if session else "system")
+    assert surroundings.read_surroundings(link).mode == ("session" if session else "system")
 
 
 def test_capabilities_are_asked_for_once(connect):

@@ -142,11 +142,10 @@ def test_an_undo_leaves_what_was_there_before(clock, older, flags):
 @pytest.mark.parametrize("new, noted", [(True, {"web": Belongings(nvram=True)}), (False, {})])
 def test_what_is_older_than_a_new_domain_is_noted(monkeypatch, new, noted):
     monkeypatch.setattr(belongings.os, "stat", lambda path: None if "nvram" in path else failing_stat())
-    defined = iter([None if new else EFI.format("", TPM), EFI.format("", TPM)])
-    link = SimpleNamespace(
-        older={}, defined={}, is_local=True, is_session=False, configuration=lambda _name: next(defined), define=lambda *_wrote: None
-    )
-    list(applying.apply([steps.DefineDomain("web", "<new/>", new, before="" if new else EFI.format("", TPM))], link, None))
+    there = EFI.format("", TPM)
+    calls = {"configuration": lambda _name: None if new else there, "define": lambda *_wrote: there}
+    link = SimpleNamespace(older={}, defined={}, is_local=True, is_session=False, **calls)
+    list(applying.apply([steps.DefineDomain("web", "<new/>", new, before="" if new else there)], link, None))
     assert link.older == noted
 
 
@@ -235,7 +234,7 @@ def test_what_may_not_be_seen_counts(clock, monkeypatch):
 )
 def test_what_others_wrote_meanwhile_is_not_lost(step, now, told):
     written = []
-    link = SimpleNamespace(older={}, defined={}, configuration=lambda _name: now, define=lambda *wrote: written.append(wrote))
+    link = SimpleNamespace(older={}, defined={}, configuration=lambda _name: now, define=lambda *wrote: written.append(wrote) or wrote[1])
     assert message(lambda: list(applying.apply([step], link, None))) == told
     assert written == ([] if told else [("web", "<new/>")])
 

@@ -16,7 +16,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.header import Hea
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live, Plan
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Pool, Source
-from ansible_collections.virt.image.plugins.module_utils._io import life, module
+from ansible_collections.virt.image.plugins.module_utils._io import life, module, perform
 from ansible_collections.virt.image.plugins.modules import descriptor_info
 
 
@@ -57,9 +57,9 @@ def test_what_was_taken_back_is_told_and_no_change(done, reason, changed):
     ],
 )
 def test_what_did_not_stay_is_powered_off_only_in_the_life_that_this_run_began(monkeypatch, step, number, undone):
-    monkeypatch.setattr(module, "apply", lambda plan_steps, *_arguments: iter(plan_steps))
+    monkeypatch.setattr(perform, "apply", lambda plan_steps, *_arguments: iter(plan_steps))
     one = module.Done(Plan("web", was="shutoff", before="<old/>"), (NEW, step), "running", "was paused")
-    module._after_fall(one, connection(number))
+    perform._after_fall(one, connection(number))
     assert [str(step) for step in one.undone] == undone
     assert one.state == ("paused" if number else "absent")
 
@@ -79,11 +79,11 @@ def test_a_change_that_fails_after_a_resume_is_tried_again(monkeypatch, was, fai
                 raise ImageError("no")
             yield step
 
-    monkeypatch.setattr(module, "apply", apply)
+    monkeypatch.setattr(perform, "apply", apply)
     taken = (NEW, replace(START, resume=was == "paused"))
     plan = Plan("web", steps=(*taken, failing), was=was, before="" if was == "absent" else "<old/>")
     one = module.Done(plan, taken, "running")
-    module._apply_rest(one, connection(1), None)
+    perform._apply_rest(one, connection(1), None)
     assert (one.error, [str(step) for step in one.undone]) == ("no", undone)
     assert one.steps == taken
 
@@ -100,7 +100,7 @@ def test_a_guest_is_not_stopped_for_what_another_could_not_bring(monkeypatch):
             taken.append(step)
             yield step
 
-    monkeypatch.setattr(module, "apply", apply)
+    monkeypatch.setattr(perform, "apply", apply)
     plans = [
         Plan("a", steps=(kernel, initrd), was="running"),
         Plan("b", steps=(root, steps.StopDomain("b", 1, False)), was="running", shared=(initrd.path,)),
@@ -109,7 +109,7 @@ def test_a_guest_is_not_stopped_for_what_another_could_not_bring(monkeypatch):
         Plan("d", steps=(steps.StopDomain("d", 1, False),), was="running", shared=("/pool/other",)),
     ]
     link = SimpleNamespace(live=lambda _name: None, find_domain=lambda _name: None, locks=SimpleNamespace(release=lambda: None))
-    done = module._apply(module.Outcome(plans=plans), link)
+    done = perform.perform(module.Outcome(plans=plans), link)
     assert [one.error for one in done] == ["no room", "no room", "no room", ""]
     assert taken == [steps.StopDomain("d", 1, False)]
 

@@ -50,9 +50,6 @@ class Host:
     def add(self, name, path, type="dir", active=True):
         self.pools[name] = StoragePool(name, type, active, True, str(path), None, None, None)
 
-    def surroundings(self):
-        return SimpleNamespace(pools=tuple(self.pools.values()))
-
     def pool_tree(self, name):
         pool = self.pools[name]
         return xml.parse(f"<pool type='{pool.type}'><target><path>{pool.path}</path></target></pool>", "pool")
@@ -114,6 +111,7 @@ def _host(tmp_path, monkeypatch):
     )
     for one in (door, module):
         monkeypatch.setattr(one, "libvirt", stand_in)
+    monkeypatch.setattr(module, "read_pools", lambda host: tuple(host.pools.values()))
     monkeypatch.setattr(module, "is_begun", lambda *_arguments: False)
     monkeypatch.setattr(lock, "WAIT_SECONDS", 0)
     host = Host(tmp_path)
@@ -355,6 +353,7 @@ def test_another_machine_s_files_are_not_looked_into(host, one, said):
 
 def test_a_base_that_is_being_filled_through_libvirt_stays(host, monkeypatch):
     host.is_local = False
+    monkeypatch.setattr(module, "read_pools", lambda host: tuple(host.pools.values()))
     monkeypatch.setattr(module, "is_begun", lambda _connection, _pool, name: name == A)
     host.volumes["default"] = [volume(A, f"/there/{A}"), volume(B, f"/there/{B}")]
     assert removed(host) == [B]

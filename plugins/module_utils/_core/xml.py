@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Optional
 from xml.parsers import expat
 
@@ -41,7 +42,9 @@ def parse(data, where: str):
     bounded. Raises ImageError with the line.
     """
     raw = _as_utf8(data, where)
-    mistake = _refuse_hostile(raw, where)
+    why, line, mistake = _inspect(raw)
+    if why:
+        raise ImageError(why, where, line)
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -101,16 +104,23 @@ def decode(raw: bytes, where: str) -> str:
         raise ImageError(f"is not {name.upper()}: byte {error.start} is {raw[error.start]:#04x}", where, line) from None
 
 
-def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
-    """Raise ImageError for what a descriptor has no use for and a reader could choke on, before a tree is built.
+class _Hostile(Exception):
+    """What ends the reading of a document: why, and the line."""
 
-    Returns the mistake that ended the reading, or None. Source: https://docs.python.org/3/library/xml.html#xml-security
+
+# The definition of a domain is read in several places; to look at each element takes as long as all else together.
+@lru_cache(maxsize=256)
+def _inspect(raw: bytes) -> tuple[Optional[str], Optional[int], Optional[expat.ExpatError]]:
+    """Return what a descriptor has no use for and a reader could choke on, before a tree is built.
+
+    That is why a document is refused, with the line, or the mistake that ended the reading; all None for a good one.
+    Source: https://docs.python.org/3/library/xml.html#xml-security
     """
     reader = expat.ParserCreate("utf-8")
     depth = 0
 
     def refuse(why: str) -> None:
-        raise ImageError(why, where, reader.CurrentLineNumber)
+        raise _Hostile(why, reader.CurrentLineNumber)
 
     def doctype(*_arguments) -> None:
         # Its entities would be expanded in attributes.
@@ -130,10 +140,12 @@ def _refuse_hostile(raw: bytes, where: str) -> Optional[expat.ExpatError]:
     reader.StartDoctypeDeclHandler, reader.StartElementHandler, reader.EndElementHandler = doctype, start, end
     try:
         reader.Parse(raw, True)
+    except _Hostile as refused:
+        return (*refused.args, None)
     except expat.ExpatError as mistake:
         # lxml reports it with better words.
-        return mistake
-    return None
+        return None, None, mistake
+    return None, None, None
 
 
 def _hostility(name: str, attributes: dict) -> Optional[str]:

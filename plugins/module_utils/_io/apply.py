@@ -191,12 +191,12 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
             raise ImageError(f"domain {step.name} is gone; another tool removed it meanwhile")
         what = "changed" if step.before else "made"
         raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
-    connection.define(step.name, step.xml)
+    defined = connection.define(step.name, step.xml)
     if not step.new:
-        connection.defined[step.name] = connection.configuration(step.name)
+        connection.defined[step.name] = defined
     else:
         # What an earlier domain left (virsh undefine --keep-nvram --keep-tpm), and this one has by its name or UUID.
-        connection.older[step.name] = find_state(connection.configuration(step.name) or step.xml, connection)
+        connection.older[step.name] = find_state(defined, connection)
 
 
 def _merge_disk(step: moves.MergeDisk, connection: Connection) -> None:

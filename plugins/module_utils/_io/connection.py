@@ -17,7 +17,6 @@ from .._core.header import Header
 from .._core.host import parse_capabilities
 from .._core.lifecycle import RUNNING
 from .._core.plan import Live
-from .._core.surroundings import Hypervisor, Surroundings, parse_network, parse_pool, show_version
 from .lock import Locks
 from .requirements import libvirt
 from .watch import Watch
@@ -37,8 +36,6 @@ BUSY_SECONDS = 60
 # What a driver says that does not know a call, and one that knows it without that flag.
 UNKNOWN_CALLS = ("VIR_ERR_NO_SUPPORT", "VIR_ERR_OPERATION_UNSUPPORTED")
 UNKNOWN_FLAGS = (*UNKNOWN_CALLS, "VIR_ERR_INVALID_ARG")
-# Where each driver has a daemon of its own, that of pools or of networks may not be installed.
-NO_DAEMON = "Failed to connect socket"
 
 
 @contextmanager
@@ -67,6 +64,7 @@ class Connection:
         self.older: dict = {}
         self.defined: dict = {}
         self._capabilities: Optional[str] = None
+        self._pools: dict = {}
         try:
             self.link = libvirt.open(uri)
         except libvirt.libvirtError as error:
@@ -137,44 +135,13 @@ class Connection:
                 return {}
             raise ImageError(f"cannot list the networks: {error.get_error_message()}") from None
 
-    def surroundings(self) -> Surroundings:
-        """Return what the daemon is, and the pools and networks that it holds."""
-        with doing("read the versions"):
-            version, kind = self.link.getLibVersion(), self.link.getType()
-        return Surroundings(
-            libvirt_version=show_version(version),
-            hypervisor=Hypervisor(kind, self._hypervisor_version()),
-            mode="session" if self.is_session else "system",
-            pools=self._all("pools", "listAllStoragePools", "VIR_ERR_NO_STORAGE_POOL", parse_pool),
-            networks=self._all("networks", "listAllNetworks", "VIR_ERR_NO_NETWORK", parse_network),
-        )
-
-    def _hypervisor_version(self) -> Optional[str]:
-        try:
-            return show_version(self.link.getVersion())
-        except libvirt.libvirtError:
-            # Not every driver has one to tell.
-            return None
-
-    def _all(self, what: str, call: str, gone: str, parse) -> tuple:
-        """Return every object of a kind as a value, by name; none where the driver has no such kind."""
-        found = []
-        try:
-            for one in getattr(self.link, call)():
-                try:
-                    tree = xml.parse(one.XMLDesc(), what)
-                    found.append(parse(tree, bool(one.isActive()), bool(one.autostart())))
-                except libvirt.libvirtError as error:
-                    # It went while we listed.
-                    if error.get_error_code() != getattr(libvirt, gone):
-                        raise
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT and NO_DAEMON not in str(error):
-                raise ImageError(f"cannot list the {what}: {error.get_error_message()}") from None
-        return tuple(sorted(found, key=lambda value: value.name))
-
     def pool(self, name: str):
         """Return the active pool of that name; raise ImageError for a missing or inactive one."""
+        if name not in self._pools:
+            self._pools[name] = self._find_pool(name)
+        return self._pools[name]
+
+    def _find_pool(self, name: str):
         try:
             pool = self.link.storagePoolLookupByName(name)
         except libvirt.libvirtError as error:
@@ -317,7 +284,7 @@ class Connection:
         if domain is None:
             return None
         with doing(f"read domain {name}"):
-            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return _definition(domain)
 
     def live(self, name: str) -> Optional[Live]:
         """Return a domain as libvirt holds it, or None."""
@@ -325,14 +292,14 @@ class Connection:
         if domain is None:
             return None
         with doing(f"read domain {name}"):
-            state, flags = state_of(domain), libvirt.VIR_DOMAIN_XML_SECURE
+            state = state_of(domain)
             return Live(
                 name=name,
-                xml=domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE),
+                xml=_definition(domain),
                 state=state,
                 autostart=bool(domain.autostart()),
                 persistent=bool(domain.isPersistent()),
-                active=domain.XMLDesc(flags) if state in RUNNING else None,
+                active=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE) if state in RUNNING else None,
                 saved=state == "shutoff" and self._is_saved(domain),
             )
 
@@ -374,9 +341,14 @@ class Connection:
                     found[path] = (*found.get(path, ()), domain.name())
         return found
 
-    def define(self, name: str, domain_xml: str) -> None:
+    def define(self, name: str, domain_xml: str) -> str:
+        """Define a domain; return the XML that it is defined as then."""
         with doing(f"define domain {name}"):
-            self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            return _definition(self.link.defineXMLFlags(domain_xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
+
+
+def _definition(domain) -> str:
+    return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
 def has_code(error, names=UNKNOWN_CALLS) -> bool:

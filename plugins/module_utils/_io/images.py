@@ -15,7 +15,6 @@ from .._core.record import RecordedDisk
 from .._core.trust import refuse_unknown_files, warning_of
 from .._core.volume import Pool, Source, verified_stamp
 from .source import Delivery, File, Folder
-from .spool import find_spooled
 from .url import Access, is_url
 from .volumes import Volumes
 
@@ -91,6 +90,9 @@ class Images:
         told = tuple(sorted(checksums.items()))
         digest = known or self._recorded(file, wanted, told)
         if not digest and is_url(file.path or ""):
+            # Late, as in folder_of.
+            from .spool import find_spooled
+
             spooled = find_spooled(wanted.pool, file.path, file.stamp)
             path, digest = spooled or (file.path, None)
             if spooled:

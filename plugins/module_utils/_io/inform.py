@@ -19,6 +19,7 @@ from .images import folder_of
 from .module import Outcome
 from .probe import probe
 from .options import parse_access
+from .surroundings import read_surroundings
 from .survey import Survey
 
 
@@ -32,7 +33,7 @@ def capabilities_facts(params: dict, connection: Connection) -> Outcome:
     if params["domain_capabilities"]:
         told = parse_capabilities(connection.capabilities(), _domain_capabilities(host, connection))
         host = replace(host, domain_capabilities=told.domain_capabilities)
-    facts = {**to_plain(host), **to_plain(connection.surroundings())}
+    facts = {**to_plain(host), **to_plain(read_surroundings(connection))}
     return Outcome(report=lambda _done: {"ansible_facts": {"virt_capabilities": facts}})
 
 

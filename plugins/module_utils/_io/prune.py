@@ -37,6 +37,7 @@ from .lock import locked_places, place_of
 from .module import Outcome, describe
 from .requirements import libvirt
 from .streams import is_begun
+from .surroundings import read_pools
 from .volumes import FOLDER_POOLS, Volumes
 
 # What is about one guest.
@@ -59,7 +60,7 @@ def pruned(params: dict, connection: Connection) -> Outcome:
     """Plan to remove what nothing needs from one pool; raise ImageError where that cannot be seen."""
     _check_options(params)
     pool = Volumes(connection).place(params["pool"], params.get("folder"))
-    pools = connection.surroundings().pools
+    pools = read_pools(connection)
     warnings: tuple[str, ...] = ()
     if pool.kind in STREAMED:
         _refuse_shared(pool, pools)

@@ -16,8 +16,6 @@ from .._core.errors import ImageError, WrongContent
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
-from .signature import MAX_SIGNATURE, SUFFIXES, Keys, verify
-from .unpack import content_head
 
 CHUNK = 1024 * 1024
 # Where the system has O_PATH, a folder that may be searched need not be readable.
@@ -169,6 +167,9 @@ def trusted(data: bytes, trust: Trust, folder) -> bytes:
     signature = trust.signature
     if not signature.has_keys:
         return data
+    # Late: most images are trusted by their checksums, or not at all.
+    from .signature import MAX_SIGNATURE, SUFFIXES, Keys, verify
+
     names = [signature.file] if signature.file else [folder.where + suffix for suffix in SUFFIXES]
     for name in names:
         found = folder.beside(name, MAX_SIGNATURE + 1)
@@ -183,6 +184,9 @@ def trusted(data: bytes, trust: Trust, folder) -> bytes:
 
 def look_into(reader, size: int, where: str, unpack: bool = True) -> tuple[Header, Optional[str]]:
     """Return the header of a file's content, and how the file is compressed; `size` is the file's own."""
+    # Late: a guest that is there has what it needs in its pool.
+    from .unpack import content_head
+
     head, packing = content_head(reader, HEADER_BYTES, where) if unpack else (reader.read(HEADER_BYTES), None)
     header = read_header(head, size, where)
     if not packing:

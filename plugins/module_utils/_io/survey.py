@@ -18,7 +18,6 @@ from .._core.errors import ImageError, Problems
 from .._core.guest import Guest
 from .._core.host import Host, parse_capabilities
 from .._core.image import Disk, Image
-from .._core.lifecycle import Belongings
 from .._core.match import Verdict, choose
 from .._core.offer import depends_on_offer
 from .._core.pipeline import keep_machine
@@ -38,11 +37,9 @@ from .._core.volume import (
     pool_of,
     volume_names,
 )
-from .belongings import read_belongings
 from .connection import Connection
 from .extras import find_extras, has_extras, refuse_missing
 from .images import Images, Wanted
-from .states import kept
 from .url import Access
 from .volumes import Volumes, backing_files
 
@@ -105,12 +102,22 @@ class Survey:
             networks={} if guest.state == "absent" else self.networks(),
             # Of interest where volumes come to a guest or go; a guest that stays as it is has its own.
             taken={} if record and guest.state != "absent" and not has_extras(guest) else self.taken(),
-            belongings=read_belongings(live, self.connection) if live and guest.state == "absent" else Belongings(),
             extra_paths={} if guest.state == "absent" else find_extras(name, guest, self.volumes, world),
             now=self.now,
-            kept=frozenset(kept(name, record.domain or "", live.xml, self.connection)) if record and guest.state == "absent" else frozenset(),
         )
-        return sighting if guest.state == "absent" else self.with_offer(sighting)
+        return self._with_belongings(sighting, record) if guest.state == "absent" else self.with_offer(sighting)
+
+    def _with_belongings(self, sighting: Sighting, record: Optional[Record]) -> Sighting:
+        """Return the sighting with what goes with a domain that goes."""
+        if sighting.live is None:
+            return sighting
+        # Late: most calls remove no guest.
+        from .belongings import read_belongings
+        from .states import kept
+
+        name, live = sighting.name, sighting.live
+        states = frozenset(kept(name, record.domain or "", live.xml, self.connection)) if record else frozenset()
+        return replace(sighting, belongings=read_belongings(live, self.connection), kept=states)
 
     def _disks(self) -> dict[str, tuple[str, ...]]:
         """Return the files of domains' disks, also those that only the header of an overlay names."""

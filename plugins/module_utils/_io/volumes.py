@@ -17,7 +17,6 @@ from .._core.record import RecordedDisk
 from .._core.volume import BLOCK, PLAIN, REMOTE, STREAMED, Found, Pool, base_format, base_name
 from .connection import Connection
 from .source import opened
-from .streams import is_begun
 
 # The types whose volumes are files in a folder, and those whose volumes are block devices.
 FOLDER_POOLS = ("dir", "fs", "netfs")
@@ -101,6 +100,9 @@ class Volumes:
             return Found(header, listed, None if ours or not header else origin_of(path))
         if name not in self._listed(pool.name):
             return Found(None, False)
+        # Late: the volumes of most pools are files.
+        from .streams import is_begun
+
         if not ours and is_begun(self.connection, pool.name, name, system and pool.kind == BLOCK):
             return Found(None, True)
         return Found(self.connection.volume_header(pool.name, name, format), True)
