@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import os
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -20,7 +24,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.trust import parse_trust
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
-from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
+from ansible_collections.virt.image.plugins.module_utils._io.source import File, Folder
 from ansible_collections.virt.image.plugins.module_utils._io.url import is_url
 
 
@@ -147,6 +151,24 @@ class _Trusts:
         return {"sha256", *checksums, *(kind for one in known for kind in one)}
 
 
+def _digests(folder: Folder, file: File, kinds: set) -> dict[str, str]:
+    """Return a file's digests; it is read once in a run of Ansible, whose hosts each have a process of their own."""
+    if not kinds:
+        return {}
+    key = hashlib.sha256(repr((file.path, file.stamp, sorted(kinds))).encode("utf-8", "surrogateescape")).hexdigest()
+    # Ansible's own, where its payloads are kept too; it goes with the run.
+    place = os.path.join(C.DEFAULT_LOCAL_TMP, f"virt.image-{key}")
+    with open(place, "a+", encoding="ascii") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.seek(0)
+        told = kept.read()
+        if told:
+            return json.loads(told)
+        found = folder.digests(file, kinds)
+        kept.write(json.dumps(found))
+    return found
+
+
 @lru_cache(maxsize=None)
 def _read(path: str, outside: bool, trusts: _Trusts) -> dict:
     """Return the descriptor's text, and what the host needs to know of each file that it names."""
@@ -161,7 +183,7 @@ def _read(path: str, outside: bool, trusts: _Trusts) -> dict:
         try:
             file = folder.file(name, unpack)
             if file:
-                digests = folder.digests(file, trusts.kinds(name, checksums))
+                digests = _digests(folder, file, trusts.kinds(name, checksums))
                 files[name] = {
                     "size": file.size,
                     "digests": digests,

@@ -176,7 +176,7 @@ ansible_facts:
 """
 
 from ..module_utils._io import options
-from ..module_utils._io.inform import capabilities_facts
+from ..module_utils._io.facts import capabilities_facts
 from ..module_utils._io.module import run
 
 

@@ -86,7 +86,7 @@ image:
 """
 
 from ..module_utils._io import options
-from ..module_utils._io.inform import descriptor_info
+from ..module_utils._io.describe import descriptor_info
 from ..module_utils._io.module import run
 
 

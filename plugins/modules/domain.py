@@ -129,14 +129,14 @@ actions:
   elements: str
 """
 
-from ..module_utils._io import carry, options
+from ..module_utils._io import carry, guest_options
 from ..module_utils._io.define import domain
 from ..module_utils._io.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(options.DOMAIN, domain, carry, required_one_of=[("name", "xml")])
+    run(guest_options.DOMAIN, domain, carry, required_one_of=[("name", "xml")])
 
 
 if __name__ == "__main__":

@@ -49,14 +49,14 @@ xml:
   type: str
 """
 
-from ..module_utils._io import options
+from ..module_utils._io import guest_options
 from ..module_utils._io.inform import domain_xml_info
 from ..module_utils._io.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(options.DOMAIN_XML, domain_xml_info)
+    run(guest_options.DOMAIN_XML, domain_xml_info)
 
 
 if __name__ == "__main__":

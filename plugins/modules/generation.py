@@ -214,14 +214,14 @@ guests:
       type: str
 """
 
-from ..module_utils._io import carry, options
+from ..module_utils._io import carry, guest_options
 from ..module_utils._io.generations import generation
 from ..module_utils._io.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(options.GENERATION, generation, carry)
+    run(guest_options.GENERATION, generation, carry)
 
 
 if __name__ == "__main__":

@@ -109,14 +109,14 @@ guests:
       type: str
 """
 
-from ..module_utils._io import carry, options
+from ..module_utils._io import carry, guest_options
 from ..module_utils._io.deploy import guests
 from ..module_utils._io.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(options.GUESTS, guests, carry)
+    run(guest_options.GUESTS, guests, carry)
 
 
 if __name__ == "__main__":

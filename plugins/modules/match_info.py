@@ -96,14 +96,14 @@ verdicts:
       type: dict
 """
 
-from ..module_utils._io import options
+from ..module_utils._io import guest_options, options
 from ..module_utils._io.inform import match_info
 from ..module_utils._io.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(options.MATCH_INFO, match_info, **options.ONE_DESCRIPTOR)
+    run(guest_options.MATCH_INFO, match_info, **options.ONE_DESCRIPTOR)
 
 
 if __name__ == "__main__":

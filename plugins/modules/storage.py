@@ -165,7 +165,7 @@ kept:
       elements: str
 """
 
-from ..module_utils._io import carry, options
+from ..module_utils._io import carry, guest_options
 from ..module_utils._io.provision import storage
 from ..module_utils._io.module import run
 
@@ -173,7 +173,7 @@ from ..module_utils._io.module import run
 def main() -> None:
     """Run the module."""
     needs_image = [("state", "present", ("image",)), ("state", "absent", ("image",))]
-    run(options.STORAGE, storage, carry, required_if=needs_image)
+    run(guest_options.STORAGE, storage, carry, required_if=needs_image)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     DeleteVolume,
     ImportBase,
 )
-from ansible_collections.virt.image.plugins.module_utils._io import deploy, options, provision
+from ansible_collections.virt.image.plugins.module_utils._io import deploy, guest_options, provision
 from ansible_collections.virt.image.plugins.module_utils._io.lock import Locks
 from ansible_collections.virt.image.tests.unit.disks import qcow2
 from ansible_collections.virt.image.tests.unit.support import text
@@ -140,5 +140,5 @@ def guests(libvirt, *asked):
 def storage(libvirt, **asked):
     """Return the plans of the storage module."""
     image = str(libvirt.image / "image.xml")
-    params = {key: option.get("default") for key, option in options.STORAGE.items()}
+    params = {key: option.get("default") for key, option in guest_options.STORAGE.items()}
     return provision.storage({**params, "image": image, **asked}, libvirt).plans

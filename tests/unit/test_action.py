@@ -6,7 +6,9 @@ from __future__ import annotations
 import hashlib
 from types import SimpleNamespace
 
+from ansible_collections.virt.image.plugins.action import guests
 from ansible_collections.virt.image.plugins.action.guests import ActionModule
+from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
 from ansible_collections.virt.image.tests.unit.support import text
 
 
@@ -30,3 +32,26 @@ def test_what_was_brought_for_one_item_of_a_loop_is_not_there_for_the_next(tmp_p
     assert first["digests"]["sha256"] == hashlib.sha256(content).hexdigest()
     first["brought"] = "/tmp/of-the-first-item"
     assert "brought" not in told()
+
+
+def test_a_file_is_read_once_for_all_hosts(tmp_path, monkeypatch):
+    """Each host has a process of its own: what one of them read, the others find."""
+    monkeypatch.setattr(guests.C, "DEFAULT_LOCAL_TMP", str(tmp_path), raising=False)
+    content = tmp_path / "root.raw"
+    content.write_bytes(b"a disk")
+    read = []
+
+    def digests(kinds):
+        folder = Folder(str(tmp_path / "image.xml"))
+        monkeypatch.setattr(folder, "digests", lambda *one: read.append(one[0].stamp) or Folder.digests(folder, *one))
+        return guests._digests(folder, folder.file("root.raw"), kinds)  # pylint: disable=protected-access
+
+    first = digests({"sha256"})
+    assert first == digests({"sha256"}) == {"sha256": hashlib.sha256(b"a disk").hexdigest()}
+    assert digests(set()) == {}
+    assert len(read) == 1
+    # What is asked for is more, or the file is another.
+    assert sorted(digests({"sha256", "md5"})) == ["md5", "sha256"]
+    content.write_bytes(b"another disk")
+    assert digests({"sha256"}) != first
+    assert len(read) == 3

@@ -17,7 +17,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.surroundings impo
 from ansible_collections.virt.image.plugins.module_utils._core.trial import find_obstacle, render_trial, telling_line
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
-from ansible_collections.virt.image.plugins.module_utils._io import inform
+from ansible_collections.virt.image.plugins.module_utils._io import facts as telling
 from ansible_collections.virt.image.plugins.module_utils._io import probe as probing
 from ansible_collections.virt.image.plugins.module_utils._io import surroundings
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
@@ -156,12 +156,12 @@ def test_capabilities_are_asked_for_once(connect):
 
 
 def test_facts(connect, monkeypatch):
-    monkeypatch.setattr(inform, "probe", lambda _connection, _host: probing.Kvm(False, "because"))
+    monkeypatch.setattr(telling, "probe", lambda _connection, _host: probing.Kvm(False, "because"))
     asked = []
     link = connect(getDomainCapabilities=lambda *one: asked.append(one) or text("capabilities/domain-qemu.xml"))
 
     def facts(**params):
-        outcome = inform.capabilities_facts({"domain_capabilities": False, "probe_kvm": False, **params}, link)
+        outcome = telling.capabilities_facts({"domain_capabilities": False, "probe_kvm": False, **params}, link)
         return outcome.report([])["ansible_facts"]["virt_capabilities"]
 
     assert facts()["kvm"] is None

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.report import GuestReport, Look, report_guest
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
+from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import look as looking
-from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
 from ansible_collections.virt.image.tests.unit.mutations import mutated_tree
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import examples, message, text, value_or_words
@@ -174,7 +174,7 @@ def _libvirt(monkeypatch):
         VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP=ARP,
         **{constant: number for number, constant in enumerate(door.STATES)},
     )
-    for module in (door, looking, waiting):
+    for module in (door, looking, telling):
         monkeypatch.setattr(module, "libvirt", stand_in)
 
 

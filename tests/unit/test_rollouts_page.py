@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
-from ansible_collections.virt.image.plugins.module_utils._io.options import GENERATION
+from ansible_collections.virt.image.plugins.module_utils._io.guest_options import GENERATION
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/rollouts.md").read_text(encoding="utf-8")

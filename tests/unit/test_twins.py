@@ -10,6 +10,7 @@ import re
 import pytest
 import yaml
 
+from ansible_collections.virt.image.plugins.module_utils._io import guest_options
 from ansible_collections.virt.image.plugins.module_utils._io import options as specs
 from ansible_collections.virt.image.tests.unit.support import PLUGINS
 
@@ -17,13 +18,13 @@ from ansible_collections.virt.image.tests.unit.support import PLUGINS
 SPECS = {
     "capabilities_facts": specs.CAPABILITIES,
     "descriptor_info": specs.DESCRIPTOR,
-    "domain": specs.DOMAIN,
-    "domain_xml_info": specs.DOMAIN_XML,
-    "generation": specs.GENERATION,
+    "domain": guest_options.DOMAIN,
+    "domain_xml_info": guest_options.DOMAIN_XML,
+    "generation": guest_options.GENERATION,
     "guest_info": specs.GUEST_INFO,
-    "guests": specs.GUESTS,
-    "match_info": specs.MATCH_INFO,
-    "storage": specs.STORAGE,
+    "guests": guest_options.GUESTS,
+    "match_info": guest_options.MATCH_INFO,
+    "storage": guest_options.STORAGE,
 }
 SHARED = ("_files", "_trust", "_shape", "_match", "_hardware", "_place", "_extra_disks", "_keep", "_wait", "_shutdown")
 
@@ -86,9 +87,9 @@ def test_every_module_has_a_row():
 @pytest.mark.parametrize("module", sorted(SPECS))
 def test_main_runs_with_that_spec(module):
     source = (PLUGINS / "modules" / f"{module}.py").read_text(encoding="utf-8")
-    told = re.search(r"run\(options\.(\w+), (\w+)", source)
-    assert getattr(specs, told[1]) is SPECS[module]
-    assert told[2] == module
+    told = re.search(r"run\((\w+)\.(\w+), (\w+)", source)
+    assert getattr({"options": specs, "guest_options": guest_options}[told[1]], told[2]) is SPECS[module]
+    assert told[3] == module
 
 
 @pytest.mark.parametrize("module", sorted(SPECS))
@@ -100,7 +101,7 @@ def test_own_options_stand_in_the_spec_s_order(module):
 @pytest.mark.parametrize("name", SHARED)
 def test_fragments_stand_in_the_spec_s_order(name):
     options = fragment(f"virt.image.{name}")["options"]
-    assert list(options) == [key for key in specs.GUEST if key in options]
+    assert list(options) == [key for key in guest_options.GUEST if key in options]
 
 
 def plain_words(option):
@@ -126,7 +127,7 @@ def test_guests_says_the_same_as_storage_of_remove():
 
 
 def test_guests_stand_in_the_spec_s_order():
-    assert list(documented("guests")["guests"]["suboptions"]) == list(specs.GUEST)
+    assert list(documented("guests")["guests"]["suboptions"]) == list(guest_options.GUEST)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Wait
+from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import life
 from ansible_collections.virt.image.plugins.module_utils._io import wait as waiting
@@ -20,7 +21,7 @@ from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 @pytest.fixture(name="clock", autouse=True)
 def _clock(monkeypatch):
     clock = Clock()
-    for module in (door, life, waiting):
+    for module in (door, life, waiting, telling):
         monkeypatch.setattr(module, "libvirt", LIBVIRT)
     for module in (life, waiting):
         monkeypatch.setattr(module, "time", clock)

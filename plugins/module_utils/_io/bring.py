@@ -78,7 +78,7 @@ def _verify(digests: dict[str, str], source: Source) -> None:
 def _reader(source: Source, access: Access, have: int = 0):
     """Open a source; a file of this machine that changes while it is read is refused."""
     if is_url(source.path):
-        # Late, as in images.folder_of.
+        # Late, as in source.folder_of.
         from .fetch import download
 
         with download(source.path, access, source.label, have, source.stamp) as reader:

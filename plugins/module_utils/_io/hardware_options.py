@@ -1,7 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option specs of a guest's machine: processors, memory, devices; parts of those in options.py."""
+"""The option specs of a guest's machine: processors, memory, devices; parts of those in guest_options.py."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .._core.image import Image, parse_image
 from .._core.record import RecordedDisk
 from .._core.trust import refuse_unknown_files, warning_of
 from .._core.volume import Pool, Source, verified_stamp
-from .source import Delivery, File, Folder
+from .source import Delivery, File, folder_of
 from .url import Access, is_url
 from .volumes import Volumes
 
@@ -90,7 +90,7 @@ class Images:
         told = tuple(sorted(checksums.items()))
         digest = known or self._recorded(file, wanted, told)
         if not digest and is_url(file.path or ""):
-            # Late, as in folder_of.
+            # Late, as in source.folder_of.
             from .spool import find_spooled
 
             spooled = find_spooled(wanted.pool, file.path, file.stamp)
@@ -134,13 +134,3 @@ class Images:
         # Converted it is; what was delivered had the descriptor's format when it was brought.
         header = Header(wanted.format, base.capacity)
         return Source(None, wanted.name, 0, stamp, digest, header, guest.image)
-
-
-def folder_of(image: str, outside: bool, access: Access):
-    """Return the folder of a descriptor that is not delivered: on a server, or on this machine."""
-    if not is_url(image):
-        return Folder(image, outside)
-    # Late: what fetches takes Ansible's URL code along, which most calls do without.
-    from .site import Site
-
-    return Site(image, outside, access)

@@ -13,10 +13,10 @@ from .._core.lifecycle import RUNNING
 from .._core.report import GuestReport, Look, own_record, report_guest
 from .._core.secrets import mask
 from .._core.values import to_plain
+from .addresses import addresses
 from .connection import Connection, doing, state_of
 from .module import Outcome
 from .requirements import libvirt
-from .wait import addresses
 
 
 def guest_info(params: dict, connection: Connection) -> Outcome:

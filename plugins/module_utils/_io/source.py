@@ -16,6 +16,7 @@ from .._core.errors import ImageError, WrongContent
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
+from .url import Access, is_url
 
 CHUNK = 1024 * 1024
 # Where the system has O_PATH, a folder that may be searched need not be readable.
@@ -157,6 +158,16 @@ class Delivery:
         found = self._files[file.label]["digests"]
         compare(found, checksums, file.label, self.path)
         return found["sha256"]
+
+
+def folder_of(image: str, outside: bool, access: Access):
+    """Return the folder of a descriptor that is not delivered: on a server, or on this machine."""
+    if not is_url(image):
+        return Folder(image, outside)
+    # Late: what fetches takes Ansible's URL code along, which most calls do without.
+    from .site import Site
+
+    return Site(image, outside, access)
 
 
 def trusted(data: bytes, trust: Trust, folder) -> bytes:

@@ -44,7 +44,7 @@ def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[s
 
 def spool(source: Source, pool: Pool, access: Access) -> None:
     """Fetch a file whose digest is not known; raise ImageError. A transfer that broke is taken up by the next run."""
-    # Late, as in images.folder_of.
+    # Late, as in source.folder_of.
     from .fetch import download
 
     folder = _folder(pool)

@@ -15,6 +15,7 @@ from .._core.errors import ImageError
 from .._core.lifecycle import UP
 from .._core.steps import WaitForGuest
 from .._core.trouble import Trouble, explain, trouble_of
+from .addresses import addresses
 from .connection import Connection, doing, now_state
 from .console import is_said
 from .life import Started, bounded_agent, has_agent
@@ -22,7 +23,6 @@ from .requirements import libvirt
 
 POLL_SECONDS = 0.25
 CONNECT_SECONDS = 1
-LOOPBACK = ("127.", "::1", "fe80:")
 # Events of a guest that runs on, or again, and yet is in trouble.
 ENDS = ("SUSPENDED", "SHUTDOWN", "STOPPED", "CRASHED")
 RESETS = {"REBOOT": "was reset", "WATCHDOG": "was caught by its watchdog"}
@@ -210,19 +210,3 @@ def _reason_of(domain, state: str) -> str:
         return ""
     names = [name for name in vars(libvirt) if name.startswith(prefix) and getattr(libvirt, name) == number]
     return names[0][len(prefix) :] if names else ""
-
-
-def addresses(domain, *sources: str) -> list[str]:
-    """Return the addresses of a running guest that its AGENT, the host's LEASEs or ARP table tell; none where none does."""
-    found: list[str] = []
-    for source in sources:
-        try:
-            interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
-        except libvirt.libvirtError:
-            # Not every driver, and no session daemon, can tell; a domain that stopped has none.
-            continue
-        for interface in interfaces.values():
-            for address in interface["addrs"] or ():
-                if not address["addr"].startswith(LOOPBACK) and address["addr"] not in found:
-                    found.append(address["addr"])
-    return found

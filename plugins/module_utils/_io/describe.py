@@ -1,0 +1,26 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads an image's descriptor for the modules that tell of it."""
+
+from __future__ import annotations
+
+from .._core.image import Image, parse_image
+from .._core.values import to_plain
+from .module import Outcome
+from .options import parse_access
+from .source import folder_of
+
+
+def descriptor_info(params: dict) -> Outcome:
+    image = read_image(params)
+    return Outcome(warnings=image.warnings, report=lambda _done: {"image": to_plain(image)})
+
+
+def read_image(params: dict) -> Image:
+    """Return the image that the options name or hold; raise ImageError."""
+    rules = {"strict": params["strict"], "outside": params["allow_outside_files"]}
+    if params["path"] is None:
+        return parse_image(params["descriptor"], "descriptor", **rules)
+    folder = folder_of(params["path"], params["allow_outside_files"], parse_access(params["fetch"]))
+    return parse_image(folder.descriptor(), folder.path, **rules)
