@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Optional
 from urllib.parse import urlsplit
 
@@ -92,7 +93,7 @@ class Connection:
         parts = urlsplit(self.uri)
         return not parts.hostname and "+" not in parts.scheme.replace("+unix", "")
 
-    @property
+    @cached_property
     def is_session(self) -> bool:
         """Return whether the daemon is a user's own, without rights to the host's network.
 

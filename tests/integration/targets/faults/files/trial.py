@@ -28,7 +28,8 @@ from world import HERE, Place, Seen
 PLUGINS = "ansible_collections.virt.image.plugins"
 # Loaded once, for all the processes that are forked: with what the modules load only where they need it.
 MAINS = {name: importlib.import_module(f"{PLUGINS}.modules.{name}").main for name in ("guests", "storage")}
-importlib.import_module(f"{PLUGINS}.module_utils._io.site")
+for module in ("perform", "signature", "site", "spool", "states", "unpack"):
+    importlib.import_module(f"{PLUGINS}.module_utils._io.{module}")
 # So long a volume must not have grown, and a folder must be old, to be taken for one that was left.
 for module, name in (("streams", "STILL_SECONDS"), ("streams", "POLL_SECONDS"), ("workspace", "NEW_SECONDS")):
     setattr(importlib.import_module(f"{PLUGINS}.module_utils._io.{module}"), name, 0.1)
