@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures what this collection costs beside libvirt's own speed, and prints tables.
 
-    script/benchmark [--folder FOLDER] [--rounds N] [guests|growth|memory|payload|fleet|core|import|downtime]...
+    script/benchmark [--folder FOLDER] [--rounds N] [guests|growth|memory|payload|where|fleet|core|import|downtime]...
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PARTS = {
     "growth": guests.grow,
     "memory": guests.remember,
     "payload": control.send,
+    "where": control.spend,
     "fleet": control.command,
     "core": pieces.time_pieces,
     "import": import_base.bring,

@@ -14,6 +14,7 @@ MODULES = (
     "ansible.builtin.ping",
     *(f"virt.image.{name}" for name in "guests generation domain storage guest_info capabilities_facts descriptor_info".split()),
 )
+GUESTS = "virt.image.guests"
 HOSTS, FORKS = 200, 20
 MANY = 5
 NOOP = "one no-op module task"
@@ -26,6 +27,36 @@ def send(_folder: str | None, _rounds: int) -> str:
     found = json.loads(Place(Path("/"), "").run(ROOT / ".build/venv/bin/python", HERE / "payload.py", *MODULES))
     heads = ["module", "KiB, zipped", "of it the collection's", "files", "of it the collection's"]
     return table(heads, [[name, told["kib"], told["own_kib"], told["files"], told["own_files"]] for name, told in found.items()])
+
+
+def spend(folder: str | None, rounds: int) -> str:
+    """Return the table of where the time of a re-run goes, on the control node and on the host."""
+    number = 50
+    with make_place(folder) as place:
+        place.play("guests", number)
+        files = {
+            "no-op": _payload(place, "ansible.builtin.ping", {}),
+            "none": _payload(place, GUESTS, {"guests": []}),
+            "all": _payload(place, GUESTS, {"guests": place.guests(number)}),
+        }
+        acts = {
+            "play with one no-op module": lambda: place.play("noop", 0),
+            f"play with {number} guests, nothing to do": lambda: place.play("guests", number),
+            "build the no-op module": lambda: _payload(place, "ansible.builtin.ping", {}),
+            "build the module guests": lambda: _payload(place, GUESTS, {"guests": []}),
+            "no-op module's process": lambda: place.run(HOST_PYTHON, files["no-op"]),
+            "module guests, no guest": lambda: place.run(HOST_PYTHON, files["none"]),
+            f"module guests, {number} guests": lambda: place.run(HOST_PYTHON, files["all"]),
+        }
+        taken = take_turns(acts, rounds, lambda row: seconds_of(acts[row]))
+    return table(["where", "s"], [[row, statistics.median(found)] for row, found in taken.items()])
+
+
+def _payload(place: Place, name: str, options: dict) -> Path:
+    """Return the file that goes to a host for a module with these options, made by a process of its own."""
+    file = place.folder / f"{name}-{len(options.get('guests', []))}"
+    place.run(ROOT / ".build/venv/bin/python", HERE / "payload.py", "--write", file, "--options", json.dumps(options), name)
+    return file
 
 
 def command(folder: str | None, rounds: int) -> str:

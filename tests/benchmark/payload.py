@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints as JSON what ansible-core sends to a host for each module: payload.py MODULE...
+"""Prints as JSON what ansible-core sends to a host for each module: payload.py [--write FILE [--options JSON]] MODULE...
 
 Run it with the Python of ansible-core, and the collection where Ansible finds collections.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
 import re
-import sys
 import zipfile
 
 from ansible.executor.module_common import modify_module
@@ -18,30 +18,45 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 
+# What a module is told besides its options, as far as it must be.
+FROM_ANSIBLE = {"_ansible_remote_tmp": "/tmp", "_ansible_selinux_special_fs": []}
 
-def payload_of(name: str) -> zipfile.ZipFile:
-    """Return the archive that goes to the host."""
-    built = modify_module(
+
+def build(name: str, options: dict) -> bytes:
+    """Return the text that goes to the host."""
+    return modify_module(
         module_name=name,
         module_path=module_loader.find_plugin(name),
-        module_args={},
+        module_args=options,
         templar=Templar(DataLoader()),
         task_vars={"ansible_python_interpreter": "/usr/bin/python3"},
         module_compression="ZIP_DEFLATED",
-    )
-    text = max(re.findall(rb"'([A-Za-z0-9+/=]+)'", built.b_module_data), key=len)
-    return zipfile.ZipFile(io.BytesIO(base64.b64decode(text)))
+    ).b_module_data
 
 
 def describe(name: str) -> dict:
     """Return sizes in KiB and numbers of files; what is neither ansible-core's nor an empty package is the collection's."""
-    files = payload_of(name).infolist()
+    archive = max(re.findall(rb"'([A-Za-z0-9+/=]+)'", build(name, {})), key=len)
+    files = zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))).infolist()
     own = [file for file in files if "/virt/image/" in file.filename]
     sizes = {"kib": files, "own_kib": own}
     told = {key: round(sum(file.compress_size for file in some) / 1024) for key, some in sizes.items()}
     return {**told, "files": len(files), "own_files": len(own)}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", help="where to write the first module's text")
+    parser.add_argument("--options", default="{}")
+    parser.add_argument("modules", nargs="+")
+    arguments = parser.parse_args()
     init_plugin_loader([])
-    print(json.dumps({name: describe(name) for name in sys.argv[1:]}))
+    if arguments.write:
+        with open(arguments.write, "wb") as file:
+            file.write(build(arguments.modules[0], {**json.loads(arguments.options), **FROM_ANSIBLE}))
+        return
+    print(json.dumps({name: describe(name) for name in arguments.modules}))
+
+
+if __name__ == "__main__":
+    main()

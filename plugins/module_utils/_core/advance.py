@@ -330,7 +330,7 @@ def _go_on(sighting: Sighting, record: Record, aim: Aim) -> Plan:
     refuse_other_disks(sighting, record)
     live, guest = sighting.live, sighting.guest
     starts = live.state not in UP and history.is_to_run(live.state, record)
-    kind = xml.parse(live.xml, "live domain").get("type")
+    kind = live.tree.get("type")
     taking: tuple = ()
     if aim.owner and aim.owner != record.owner:
         mine = replace(record, owner=aim.owner, until=aim.now + aim.lease)

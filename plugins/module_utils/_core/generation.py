@@ -37,11 +37,10 @@ def own_record(sighting: Sighting) -> Record:
     live = sighting.live
     if live is None:
         raise ImageError("does not exist, so that it has no generations; the module guests makes it")
-    tree = xml.parse(live.xml, "live domain")
-    record = read_record(tree)
+    record = live.record
     if record is None or record.image is None:
         raise ImageError("was not made from an image; the module guests takes it over with adopt: true")
-    claims.refuse_foreign_record(record, tree)
+    claims.refuse_foreign_record(record, live.tree)
     if not live.persistent:
         raise ImageError("is not persistent; it has no definition that could be switched")
     return record
@@ -74,8 +73,7 @@ def _confirmed(sighting: Sighting, record: Record, _aim: Aim) -> Plan:
         note = f"{say(record)} is confirmed, its user disks are being merged"
         steps.append(DefineDomain(name, text, new=False, before=live.as_read, note=note))
     chains = _refuse_to_merge(sighting, record, over)
-    tree = xml.parse(live.xml, "live domain")
-    steps += [MergeDisk(name, _target(tree, one), one.path, one.over, chains[one.path][0].format) for one in over]
+    steps += [MergeDisk(name, _target(live.tree, one), one.path, one.over, chains[one.path][0].format) for one in over]
     # Before the record forgets them.
     steps += _deletions(sighting, over)
     last = history.repoint(history.with_record(live.xml, history.confirm(record)), chains)
@@ -162,7 +160,7 @@ def _leave(sighting: Sighting, record: Record, former: Generation, was: Optional
 def _restart(sighting: Sighting, text: str, after: Record, starts: bool):
     """Give the definition of the former generation, and the steps that let it run."""
     live, name = sighting.live, sighting.name
-    noted = live.state in RUNNING and read_record(xml.parse(live.xml, "live domain")).was is None
+    noted = live.state in RUNNING and live.record.was is None
     yield DefineDomain(name, text, new=False, before=live.as_read, follows=noted and starts, off=True)
     if starts:
         yield plan_start(name, xml.parse(text, "domain").get("type"), "shutoff", sighting.guest.wait)
@@ -186,7 +184,7 @@ def _back_already(sighting: Sighting, record: Record) -> Plan:
     live, wait = sighting.live, sighting.guest.wait
     if record.state != CONFIRMED or record.was is None:
         return plan
-    kind = xml.parse(live.xml, "live domain").get("type")
+    kind = live.tree.get("type")
     start = () if live.state in UP else (plan_start(sighting.name, kind, live.state, wait),)
     # They lie over user disks, and no guest ever had them.
     over = [disk for disk in record.staged.disks if disk.over and disk.volume.endswith(f"-g{record.staged.number}.qcow2")] if record.staged else []

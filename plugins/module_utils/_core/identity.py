@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from . import xml
 from .definition import applied_of
 from .domain import Identity
 from .network import Network
 from .plan import Live, Sighting
-from .record import read_record
 
 # What of <source> tells where an interface is.
 SOURCES = ("network", "bridge", "dev", "address")
@@ -36,10 +34,9 @@ def _has_own_interfaces(live: Optional[Live]) -> bool:
     """Return whether a domain has interfaces, and none of them from us."""
     if live is None:
         return False
-    tree = xml.parse(live.xml, "live domain")
-    applied = applied_of(read_record(tree))
+    applied = applied_of(live.record)
     ours = applied is not None and applied.find("devices/interface") is not None
-    return not ours and tree.find("devices/interface") is not None
+    return not ours and live.tree.find("devices/interface") is not None
 
 
 def keep_identity(live: Optional[Live], networks: tuple, derived: Identity) -> Identity:
@@ -47,11 +44,10 @@ def keep_identity(live: Optional[Live], networks: tuple, derived: Identity) -> I
     if live is None:
         had, uuid = [], derived.uuid
     else:
-        tree = xml.parse(live.xml, "live domain")
-        applied = applied_of(read_record(tree))
+        applied = applied_of(live.record)
         # What we gave it, even if someone took it out: what others gave it is theirs.
-        ours = tree if applied is None else applied
-        had, uuid = _interfaces(ours), tree.findtext("uuid") or derived.uuid
+        ours = live.tree if applied is None else applied
+        had, uuid = _interfaces(ours), live.tree.findtext("uuid") or derived.uuid
     said = {network.mac for network in networks}
     macs: dict[int, str] = {index: network.mac for index, network in enumerate(networks) if network.mac}
 

@@ -34,8 +34,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
-    tree = xml.parse(live.xml, "live domain") if live else None
-    record = read_record(tree) if live else None
+    tree, record = (live.tree, live.record) if live else (None, None)
     if record and record.image is None:
         raise ImageError(
             "a domain of that name exists and is kept from its own XML, by the module domain; "
@@ -124,7 +123,7 @@ def render(sighting: Sighting, verdict: Verdict, storage: StoragePlan) -> tuple:
 
 def _names_of_disks(live: Optional[Live]) -> dict[tuple, str]:
     """Return the names of a domain's disks, by what they are."""
-    disks = xml.parse(live.xml, "live domain").findall("devices/disk[target]") if live else ()
+    disks = live.tree.findall("devices/disk[target]") if live else ()
     return {source_of(disk): disk.find("target").get("dev", "") for disk in disks if source_of(disk)}
 
 
@@ -133,7 +132,7 @@ def keep_machine(sighting: Sighting) -> Verdict:
     verdict = sighting.verdict
     if sighting.live is None or sighting.guest.machine:
         return verdict
-    kind = xml.parse(sighting.live.xml, "live domain").find("os/type")
+    kind = sighting.live.tree.find("os/type")
     machine = None if kind is None else kind.get("machine")
     known = {
         name

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Optional
 
+from . import xml
 from .guest import Guest
 from .host import Host
 from .image import Image
 from .lifecycle import Belongings
 from .match import Verdict
-from .record import Record
+from .record import Record, read_record
 from .volume import Volume, World
 
 
@@ -37,6 +39,16 @@ class Live:
     @property
     def as_read(self) -> str:
         return self.read or self.xml
+
+    @cached_property
+    def tree(self):
+        """The tree of `xml`, for all who only read it; nobody changes it."""
+        return xml.parse(self.xml, f"domain {self.name}")
+
+    @cached_property
+    def record(self) -> Optional[Record]:
+        """The record in it, or None where we did not make the domain."""
+        return read_record(self.tree)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTART
 from .living import plan_start, plan_waits
 from .merge import Change
 from .plan import Live, Plan
-from .record import Record, read_record
+from .record import Record
 from .running import Running, compare_running
-from .steps import DefineDomain, SetAutostart, StopDomain
+from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def want(
     """
     if live is None:
         return Wanted(definition.define_new(tree, record))
-    before = read_record(xml.parse(live.xml, "live domain"))
+    before = live.record
     found = definition.redefine(tree, live.xml, record, absent)
     drift: tuple[Change, ...] = ()
     if before and found.changes:
@@ -58,7 +58,7 @@ def want(
             tree, absent = keep_drift(tree, live.xml), ()
             found = definition.redefine(tree, live.xml, record)
     if any(change.path.startswith("devices/disk") for change in found.changes):
-        claims.refuse_lost_disks(xml.parse(live.xml, "live domain"), xml.parse(found.xml, "domain"), before)
+        claims.refuse_lost_disks(live.tree, xml.parse(found.xml, "domain"), before)
     if not live.active:
         return Wanted(found, drift)
     facts = (live.name, tree, found.xml, live.active, absent, found.changes, live.xml, fixed)
@@ -92,7 +92,7 @@ def plan_present(
     if course.autostart is not None and course.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(name, course.autostart))
     text = found.xml if found and changes else (live.xml if live else "")
-    adopting = live is not None and read_record(xml.parse(live.xml, "live domain")) is None
+    adopting = live is not None and live.record is None
     running = wanted.running if wanted else Running()
     # To be taken over is no reason to be restarted.
     how = LIVE if adopting and course.apply == RESTART else course.apply
@@ -139,15 +139,18 @@ def _plan_state(
 ) -> tuple[tuple, str, tuple[Change, ...]]:
     """Return the steps to the state that is asked for, that state, and what takes a restart after them."""
     state = live.state if live else "shutoff"
-    start = plan_start(name, xml.parse(text, "domain").get("type"), state, course.wait)
+
+    def start() -> StartDomain:
+        return plan_start(name, xml.parse(text, "domain").get("type"), state, course.wait)
+
     stop = StopDomain(name, course.shutdown.timeout, course.shutdown.force)
     if course.state == "stopped" and state in RUNNING:
         return (stop,), "shutoff", ()
     if state in RUNNING and course.state == RESTARTED or state in UP and how == RESTART and running.pending:
-        return (stop, replace(start, resume=False)), "running", ()
+        return (stop, replace(start(), resume=False)), "running", ()
     steps: tuple = ()
     if course.state in ("started", RESTARTED) and state not in UP:
-        steps, state = (start,), "running"
+        steps, state = (start(),), "running"
     if how == NEXT_BOOT or state not in UP:
         return steps, state, running.differences
     return (*steps, *running.steps), state, running.pending + running.foreign

@@ -16,7 +16,7 @@ from .._core.merge import Change
 from .._core.names import name_mistake
 from .._core.plan import Live, Plan
 from .._core.present import plan_present, want
-from .._core.record import Record, read_record
+from .._core.record import Record
 from .._core.sameness import same_uuid
 from .._core.steps import StopDomain, UndefineDomain
 from .belongings import read_belongings
@@ -70,7 +70,7 @@ def _name(said: Optional[str], tree) -> str:
 def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongings, adopt: bool) -> Plan:
     if live is None:
         return Plan(name=name)
-    record = read_record(xml.parse(live.xml, "live domain"))
+    record = live.record
     if record is None and not adopt:
         raise ImageError(
             f"domain {name} exists (state {live.state}) and was not made by virt.image; adopt: true says that it may go"
@@ -106,12 +106,12 @@ def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool)
 def _record(tree, live: Optional[Live], adopt: bool) -> Record:
     """Return the record that the domain is to have; raise ImageError for a domain that is not to be touched."""
     uuid = (tree.findtext("uuid") or "").strip()
-    if live and uuid and not same_uuid(uuid, xml.parse(live.xml, "live domain").findtext("uuid") or ""):
+    if live and uuid and not same_uuid(uuid, live.tree.findtext("uuid") or ""):
         raise ImageError(
             f"<uuid> is {uuid}, and domain {live.name} has another; it tells one domain from another and cannot change",
             "xml",
         )
-    kept = read_record(xml.parse(live.xml, "live domain")) if live else None
+    kept = live.record if live else None
     if live and kept is None and not adopt:
         raise ImageError(
             f"domain {live.name} exists (state {live.state}) and was not made by virt.image; adopt: true takes it over"

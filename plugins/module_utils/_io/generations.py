@@ -103,7 +103,7 @@ class GenerationSurvey(Survey):
             # Before it is read: whoever held it may change it.
             hold_guest(name, domain.UUIDString(), self.connection)
         live = self.connection.live(name)
-        record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
+        record = live.record if live else None
         seen = Sighting(name, guest, None, False, live, World({}, {}, {}), image, now=self.now)
         if record is None or record.image is None or image and record.image != image.name:
             return seen
@@ -215,7 +215,7 @@ def _told(done: Done, connection: Connection) -> dict:
     record, status = read_record(xml.parse(plan.after, "domain")), plan.status
     if done.error:
         live = connection.live(plan.name)
-        record = read_record(xml.parse(live.xml, "live domain")) if live else None
+        record = live.record if live else None
         status = record and (record.state if record.state != CONFIRMED else STAGED if record.staged else None)
     told = {key: value for key, value in describe(done).items() if key not in ("drift", "pending", "restart_required")}
     return {

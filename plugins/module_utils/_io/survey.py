@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Optional
 
-from .._core import xml
 from .._core.claims import disk_paths
 from .._core.emulator import parse_domain_capabilities
 from .._core.errors import ImageError, Problems
@@ -22,7 +21,7 @@ from .._core.match import Verdict, choose
 from .._core.offer import depends_on_offer
 from .._core.pipeline import keep_machine
 from .._core.plan import Live, Sighting
-from .._core.record import Record, RecordedDisk, read_record
+from .._core.record import Record, RecordedDisk
 from .._core.seeding import seed_volume
 from .._core.volume import (
     BOOT_FILES,
@@ -81,7 +80,7 @@ class Survey:
         image = self.images.image(guest) if wanted else None
         name = guest.name or image.name
         live = self.connection.live(name)
-        record = read_record(xml.parse(live.xml, f"domain {name}")) if live else None
+        record = live.record if live else None
         if guest.state == "absent":
             world, verdict = self.left(record, live), None
         else:
