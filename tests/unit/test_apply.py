@@ -42,7 +42,7 @@ class Link:
     def configuration(self, _name):
         return self.text
 
-    def define(self, _name, text):
+    def define(self, _name, text, _judge=False):
         self.text = text
         return text
 

@@ -236,7 +236,7 @@ def test_what_others_wrote_meanwhile_is_not_lost(step, now, told):
     written = []
     link = SimpleNamespace(older={}, defined={}, configuration=lambda _name: now, define=lambda *wrote: written.append(wrote) or wrote[1])
     assert message(lambda: list(applying.apply([step], link, None))) == told
-    assert written == ([] if told else [("web", "<new/>")])
+    assert written == ([] if told else [("web", "<new/>", False)])
 
 
 def begin(domain, clock, monkeypatch, **step):

@@ -266,7 +266,9 @@ def _switch(
         *(replace(step, domain=None) for step in storage.steps if isinstance(step, GrowVolume)),
         *keep_state(sighting, record),
         *_overlay_steps(sighting, record, storage),
-        DefineDomain(name, found.xml, new=False, before=live.as_read, follows=bool(staging.changes), off=True),
+        DefineDomain(
+            name, found.xml, new=False, before=live.as_read, follows=bool(staging.changes), off=True, own_xml=bool(guest.xml)
+        ),
         *((start,) if runs else ()),
     ]
     snapshot = "; its user disks stay as they are, without a snapshot" if aim.user_disks == SNAPSHOT else ""

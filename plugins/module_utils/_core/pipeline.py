@@ -62,7 +62,7 @@ def plan_guest(sighting: Sighting) -> Plan:
     course = sighting.guest.course
     wanted = want(desired, live, new_record, course, absent, seeds)
     _seeds, gone = _old_seeds(sighting, record, storage)
-    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
+    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone, bool(sighting.guest.xml))
     return replace(plan, verdict=verdict, volumes=storage.volumes)
 
 

@@ -187,6 +187,8 @@ class DefineDomain:
     note: str = ""
     # The domain must be off: what runs would not be what is defined.
     off: bool = False
+    # A part of it was written by a user, and libvirt's schema is to judge it.
+    own_xml: bool = False
 
     def __str__(self) -> str:
         if self.note:

@@ -191,7 +191,7 @@ def _define(step: steps.DefineDomain, connection: Connection) -> None:
             raise ImageError(f"domain {step.name} is gone; another tool removed it meanwhile")
         what = "changed" if step.before else "made"
         raise ImageError(f"domain {step.name} was {what} meanwhile by someone else; run again")
-    defined = connection.define(step.name, step.xml)
+    defined = connection.define(step.name, step.xml, step.own_xml)
     if not step.new:
         connection.defined[step.name] = defined
     else:

@@ -100,7 +100,7 @@ def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool)
     wanted = None
     if tree is not None:
         wanted = want(tree, live, _record(tree, live, adopt), course)
-    return replace(plan_present(name, live, wanted, course), of=f"domain {name}")
+    return replace(plan_present(name, live, wanted, course, own_xml=True), of=f"domain {name}")
 
 
 def _record(tree, live: Optional[Live], adopt: bool) -> Record:
