@@ -14,6 +14,8 @@ from pathlib import Path
 
 import libvirt
 
+from others import PLAYS
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MIB = 2**20
@@ -51,6 +53,7 @@ class Place:
     def variables(self, number: int) -> dict:
         """Return the variables of the playbooks."""
         told = {"uri": URI, "pool": NAME, "base": self.base, "folder": str(self.pool), "prefix": PREFIX, "guests": number}
+        told["template"] = str(HERE / "plays/templates/domain.xml.j2")
         return {**told, "names": [f"{PREFIX}{index}" for index in range(number)], "wanted": self.guests(number)}
 
     def play(self, name: str, number: int, more: dict | None = None, **settings: str) -> str:
@@ -58,7 +61,11 @@ class Place:
         told = self.folder / f"{name}-{number}.json"
         told.write_text(json.dumps({"ansible_python_interpreter": HOST_PYTHON, **self.variables(number), **(more or {})}))
         tool = ROOT / ".build/venv/bin/ansible-playbook"
-        command = [tool, "-i", "localhost,", "-c", "local", "-e", f"@{told}", HERE / "plays" / f"{name}.yml"]
+        play = HERE / "plays" / f"{name}.yml"
+        if name in PLAYS:
+            play = self.folder / f"{name}.yml"
+            play.write_text(json.dumps(PLAYS[name]))
+        command = [tool, "-i", "localhost,", "-c", "local", "-e", f"@{told}", play]
         return self.run(*command, ANSIBLE_LIBRARY=str(HERE / "library"), ANSIBLE_MODULE_UTILS=str(HERE / "module_utils"), **settings)
 
     def run(self, *command, **settings: str) -> str:
