@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
@@ -157,16 +158,44 @@ def _digests(folder: Folder, file: File, kinds: set) -> dict[str, str]:
         return {}
     key = hashlib.sha256(repr((file.path, file.stamp, sorted(kinds))).encode("utf-8", "surrogateescape")).hexdigest()
     # Ansible's own, where its payloads are kept too; it goes with the run.
-    place = os.path.join(C.DEFAULT_LOCAL_TMP, f"virt.image-{key}")
-    with open(place, "a+", encoding="ascii") as kept:
-        fcntl.flock(kept, fcntl.LOCK_EX)
-        kept.seek(0)
-        told = kept.read()
-        if told:
-            return json.loads(told)
-        found = folder.digests(file, kinds)
-        kept.write(json.dumps(found))
+    with _kept(os.path.join(C.DEFAULT_LOCAL_TMP, f"virt.image-{key}")) as kept:
+        found = _told(kept)
+        if found is None:
+            found = folder.digests(file, kinds)
+            _tell(kept, found)
     return found
+
+
+@contextmanager
+def _kept(path: str):
+    """Give a file that one process at a time reads and writes, or None where there can be none: then each does the work."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "a+", encoding="ascii"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            file = None
+        yield file
+
+
+def _told(kept) -> dict[str, str] | None:
+    """Return what a process before this one wrote down whole, or None."""
+    try:
+        kept.seek(0)
+        return json.loads(kept.read())
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _tell(kept, found: dict[str, str]) -> None:
+    try:
+        kept.seek(0)
+        kept.truncate()
+        kept.write(json.dumps(found))
+        kept.flush()
+    except (AttributeError, OSError):
+        # The next one reads the file itself.
+        pass
 
 
 @lru_cache(maxsize=None)

@@ -50,7 +50,7 @@ xml:
 """
 
 from ..module_utils._io import guest_options
-from ..module_utils._io.inform import domain_xml_info
+from ..module_utils._io.preview import domain_xml_info
 from ..module_utils._io.module import run
 
 

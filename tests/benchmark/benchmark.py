@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
@@ -42,8 +43,16 @@ def machine() -> str:
     ansible = subprocess.run([ROOT / ".build/venv/bin/ansible", "--version"], capture_output=True, text=True, check=True)
     return (
         f"{told}, {os.cpu_count()} cores; Python {platform.python_version()}; {ansible.stdout.splitlines()[0]}; "
-        f"libvirt {version // 1000000}.{version // 1000 % 1000}.{version % 1000}"
+        f"libvirt {version // 1000000}.{version // 1000 % 1000}.{version % 1000}; {others()}"
     )
+
+
+def others() -> str:
+    """Return the versions of what is compared with."""
+    manifest = ROOT / ".build/rivals/ansible_collections/community/libvirt/MANIFEST.json"
+    version = json.loads(manifest.read_text())["collection_info"]["version"]
+    told = subprocess.run(["virt-install", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return f"community.libvirt {version}, virt-install {told}"
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from place import HERE, HOST_PYTHON, ROOT, URI, Place, make_place
 
 MODULES = (
     "ansible.builtin.ping",
-    *(f"virt.image.{name}" for name in "guests generation domain storage guest_info capabilities_facts descriptor_info".split()),
+    *(f"virt.image.{name}" for name in "guests generation domain storage guest_info match_info capabilities_facts descriptor_info".split()),
 )
 GUESTS = "virt.image.guests"
 HOSTS, FORKS = 200, 20
@@ -25,8 +26,8 @@ FLEET = {NOOP: ("noop", 1), "appliance, 1 guest a host": ("fleet", 1), f"applian
 def send(_folder: str | None, _rounds: int) -> str:
     """Return the table of what is sent to a host for a module."""
     found = json.loads(Place(Path("/"), "").run(ROOT / ".build/venv/bin/python", HERE / "payload.py", *MODULES))
-    heads = ["module", "KiB, zipped", "of it the collection's", "files", "of it the collection's"]
-    return table(heads, [[name, told["kib"], told["own_kib"], told["files"], told["own_files"]] for name, told in found.items()])
+    heads = ["module", "sent KiB", "zipped KiB", "of it the collection's", "files", "of it the collection's"]
+    return table(heads, [[name, *told.values()] for name, told in found.items()])
 
 
 def spend(folder: str | None, rounds: int) -> str:
@@ -79,4 +80,6 @@ def _play(place: Place, fleet: dict, name: str, guests: int) -> None:
     variables = {"uri": URI, "ansible_connection": "local", "ansible_python_interpreter": HOST_PYTHON}
     variables["fleet"] = {host: some[:guests] for host, some in fleet.items()}
     told.write_text(json.dumps({"all": {"hosts": dict.fromkeys(fleet, {}), "vars": variables}}))
-    place.run(ROOT / ".build/venv/bin/ansible-playbook", "-i", told, "-f", str(FORKS), HERE / "plays" / f"{name}.yml")
+    said = place.run(ROOT / ".build/venv/bin/ansible-playbook", "-i", told, "-f", str(FORKS), HERE / "plays" / f"{name}.yml")
+    if len(re.findall(r"changed=0 .*failed=0", said)) != HOSTS:
+        raise SystemExit(f"not all hosts are as they should be:\n{said}")

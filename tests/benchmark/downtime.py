@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a real guest is down when it gets another version of its image, beside libvirt's own stop and start."""
+"""How long a real guest is down when it gets another version of its image, beside libvirt's own start of a domain."""
 
 from __future__ import annotations
 

@@ -35,13 +35,13 @@ def build(name: str, options: dict) -> bytes:
 
 
 def describe(name: str) -> dict:
-    """Return sizes in KiB and numbers of files; what is neither ansible-core's nor an empty package is the collection's."""
-    archive = max(re.findall(rb"'([A-Za-z0-9+/=]+)'", build(name, {})), key=len)
-    files = zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))).infolist()
+    """Return the size in KiB of what is sent, of the archive in it, and of the collection's files in that; and of how many."""
+    sent = build(name, {})
+    archive = base64.b64decode(max(re.findall(rb"'([A-Za-z0-9+/=]+)'", sent), key=len))
+    files = zipfile.ZipFile(io.BytesIO(archive)).infolist()
     own = [file for file in files if "/virt/image/" in file.filename]
-    sizes = {"kib": files, "own_kib": own}
-    told = {key: round(sum(file.compress_size for file in some) / 1024) for key, some in sizes.items()}
-    return {**told, "files": len(files), "own_files": len(own)}
+    sizes = {"sent": len(sent), "archive": len(archive), "own": sum(file.compress_size for file in own)}
+    return {**{key: round(size / 1024) for key, size in sizes.items()}, "files": len(files), "own_files": len(own)}
 
 
 def main() -> None:

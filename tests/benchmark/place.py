@@ -76,11 +76,22 @@ class Place:
             raise SystemExit(f"{command}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
+    def check(self, number: int) -> None:
+        """Make sure that so many guests are there, each with two volumes."""
+        link = libvirt.open(URI)
+        found = len([domain for domain in link.listAllDomains() if domain.name().startswith(PREFIX)])
+        link.close()
+        files = len(list(self.pool.glob(f"{PREFIX}*")))
+        if (found, files) != (number, 2 * number):
+            raise SystemExit(f"{found} guests and {files} volumes were made, and {number} guests asked for")
+
     def clear(self, prefix: str = PREFIX) -> None:
         """Remove the guests, and their volumes."""
         link = libvirt.open(URI)
         for domain in link.listAllDomains():
             if domain.name().startswith(prefix):
+                if domain.isActive():
+                    domain.destroy()
                 domain.undefine()
         for file in self.pool.glob(f"{prefix}*"):
             file.unlink()
@@ -92,6 +103,9 @@ class Place:
 def make_place(parent: str | None):
     """Make the place, and remove it in the end with all that was made there."""
     link = libvirt.open(URI)
+    for pool in link.listAllStoragePools():
+        if pool.name() == NAME:
+            raise SystemExit(f"a killed run left the pool {NAME}; virsh pool-destroy {NAME} takes it away")
     with tempfile.TemporaryDirectory(prefix=f"{NAME}.", dir=parent) as text:
         folder = Path(text)
         folder.chmod(0o755)
@@ -111,6 +125,8 @@ def make_place(parent: str | None):
         try:
             yield place
         finally:
-            place.clear("vibench")
-            store.destroy()
-            link.close()
+            try:
+                place.clear("vibench")
+            finally:
+                store.destroy()
+                link.close()

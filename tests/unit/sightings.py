@@ -10,7 +10,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.plan import Live,
 from ansible_collections.virt.image.plugins.module_utils._core.steps import DefineDomain
 from ansible_collections.virt.image.plugins.module_utils._core.units import MIB
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World
-from ansible_collections.virt.image.tests.unit.support import guest, host, image
+from ansible_collections.virt.image.tests.unit.support import guest, host, image, judged
 
 DISKS = '<disk id="root" file="root.raw"/><disk id="data" file="data.raw" use="user" size="10"/>'
 DRIVES = '<drive disk="root"/><drive disk="data"/>'
@@ -49,5 +49,5 @@ def files_of(name):
 def made(name="web1", state="shutoff", autostart=False, **options):
     """Return the live domain of a guest that was made with these options."""
     steps = plan_guest(sighting(name, **options)).steps
-    domain = next(step.xml for step in steps if isinstance(step, DefineDomain))
+    domain = next(judged(step.xml) for step in steps if isinstance(step, DefineDomain))
     return Live(name, domain, state, autostart, active=None if state in ("shutoff", "crashed") else domain)

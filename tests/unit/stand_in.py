@@ -17,7 +17,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
 from ansible_collections.virt.image.plugins.module_utils._io import deploy, guest_options, provision
 from ansible_collections.virt.image.plugins.module_utils._io.lock import Locks
 from ansible_collections.virt.image.tests.unit.disks import qcow2
-from ansible_collections.virt.image.tests.unit.support import text
+from ansible_collections.virt.image.tests.unit.support import judged, text
 
 MIB = 2**20
 IMAGE = """<image><name>web</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest>
@@ -126,7 +126,7 @@ def perform(plans, libvirt):
         elif isinstance(step, DeleteVolume):
             os.unlink(step.path)
         elif isinstance(step, DefineDomain):
-            libvirt.domains[step.name] = Live(step.name, step.xml, "shutoff", False)
+            libvirt.domains[step.name] = Live(step.name, judged(step.xml), "shutoff", False)
     return [str(step) for plan in plans for step in plan.steps]
 
 

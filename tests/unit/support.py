@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
@@ -18,6 +20,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.image import pars
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+SCHEMA = "/usr/share/libvirt/schemas/domain.rng"
 PLUGINS = ROOT / "plugins"
 # How many times as many examples the tests over generated input try: script/test fuzz sets it.
 FACTOR = int(os.environ.get("VIRT_IMAGE_FUZZ", "1"))
@@ -55,6 +58,26 @@ def examples(count):
         return pytest.mark.fuzz(settings(max_examples=count * FACTOR)(test))
 
     return mark
+
+
+@lru_cache(maxsize=None)
+def schema():
+    """Return libvirt's schema of domains, or None where it is not installed."""
+    return etree.RelaxNG(etree.parse(SCHEMA)) if os.path.exists(SCHEMA) else None
+
+
+def judged(domain_xml):
+    """Return the XML of a domain that is to be defined; libvirt's schema accepts it, or the test fails."""
+    rules = schema()
+    if rules is not None:
+        assert rules.validate(etree.fromstring(domain_xml)), f"{rules.error_log.last_error}\n{domain_xml}"
+    return domain_xml
+
+
+def untouched(live):
+    """Return whether the tree of a live domain, which all share, is as it was read."""
+    fresh = etree.fromstring(live.xml, etree.XMLParser(remove_comments=True, remove_pis=True))
+    return etree.tostring(live.tree) == etree.tostring(fresh)
 
 
 def text(name):

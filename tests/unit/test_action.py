@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from types import SimpleNamespace
+
+import pytest
 
 from ansible_collections.virt.image.plugins.action import guests
 from ansible_collections.virt.image.plugins.action.guests import ActionModule
@@ -55,3 +58,22 @@ def test_a_file_is_read_once_for_all_hosts(tmp_path, monkeypatch):
     content.write_bytes(b"another disk")
     assert digests({"sha256"}) != first
     assert len(read) == 3
+
+
+@pytest.mark.parametrize("trouble", ["no folder", "a partial file", "no locks"])
+def test_without_a_place_to_keep_digests_each_host_reads(tmp_path, monkeypatch, trouble):
+    monkeypatch.setattr(guests.C, "DEFAULT_LOCAL_TMP", str(tmp_path / "gone" if trouble == "no folder" else tmp_path))
+    (tmp_path / "root.raw").write_bytes(b"a disk")
+    folder = Folder(str(tmp_path / "image.xml"))
+    file = folder.file("root.raw")
+    if trouble == "no locks":
+        monkeypatch.setattr(guests.fcntl, "flock", failing_lock)
+    for _host in range(2):
+        found = guests._digests(folder, file, {"sha256"})  # pylint: disable=protected-access
+        assert found == {"sha256": hashlib.sha256(b"a disk").hexdigest()}
+        for kept in tmp_path.glob("virt.image-*") if trouble == "a partial file" else ():
+            kept.write_text('{"sha')
+
+
+def failing_lock(*_arguments):
+    raise OSError(errno.ENOLCK, "No locks available")

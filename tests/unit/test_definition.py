@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import definition, xml
 from ansible_collections.virt.image.plugins.module_utils._core.record import Record, read_record, set_record
-from ansible_collections.virt.image.tests.unit.support import table, text
+from ansible_collections.virt.image.tests.unit.support import judged, table, text
 
 WANTED, LIVE = xml.parse(text("live/web1.wanted.xml"), "wanted"), text("live/web1.xml")
 
@@ -72,7 +72,7 @@ def test_changes(row):
     live = live_of(before, row.get("was_live", row.get("was", [])) + row.get("user", []))
     found = definition.redefine(wanted, live, record(wanted), tuple(row.get("absent", [])))
     assert lines(found.changes) == row.get("changes", lines(found.changes) or "some")
-    made = xml.parse(found.xml, "made")
+    made = xml.parse(found.xml if row.get("strange") else judged(found.xml), "made")
     for place in row.get("kept", []):
         assert made.find(place) is not None, place
     for place in row.get("gone", []):

@@ -32,7 +32,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
 from ansible_collections.virt.image.plugins.module_utils._core.volume import Found, Pool, Source, World
 from ansible_collections.virt.image.plugins.module_utils._io.generations import GenerationSurvey
 from ansible_collections.virt.image.tests.unit.sightings import MIB, files_of, made, sighting
-from ansible_collections.virt.image.tests.unit.support import guest, image, table
+from ansible_collections.virt.image.tests.unit.support import guest, image, judged, table, untouched
 
 
 class Host:
@@ -83,13 +83,15 @@ class Host:
 
     def plan(self, state, options=None, **seen):
         aim = Aim(state, **{"now": 1000, **(options or {})})
-        return plan_generation(self.sighting(aim, **seen), aim)
+        plan = plan_generation(self.sighting(aim, **seen), aim)
+        assert untouched(self.live)
+        return plan
 
     def perform(self, plan, until=None):
         """Do what a plan says, up to a number of steps."""
         for step in plan.steps[:until]:
             if isinstance(step, DefineDomain):
-                self.live = replace(self.live, xml=step.xml)
+                self.live = replace(self.live, xml=judged(step.xml))
             elif isinstance(step, ImportBase):
                 self.files[step.path] = Found(Header("raw", 100 * MIB), True)
             elif isinstance(step, CreateVolume):

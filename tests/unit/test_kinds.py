@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-from functools import lru_cache
 
 import pytest
 import yaml
@@ -14,9 +12,8 @@ from lxml import etree
 from ansible_collections.virt.image.plugins.module_utils._core import definition, xml
 from ansible_collections.virt.image.plugins.module_utils._core.record import set_record
 from ansible_collections.virt.image.tests.unit.pairs import record
-from ansible_collections.virt.image.tests.unit.support import text
+from ansible_collections.virt.image.tests.unit.support import schema, text
 
-SCHEMA = "/usr/share/libvirt/schemas/domain.rng"
 KINDS = yaml.safe_load(text("kinds.yml"))
 DOMAIN = (
     "<domain type='kvm'><name>a</name><memory unit='KiB'>1024</memory><vcpu>1</vcpu>"
@@ -28,11 +25,6 @@ PAIRS = [
     for element, kinds in elements.items()
     for was, becomes in itertools.permutations(kinds, 2)
 ]
-
-
-@lru_cache(maxsize=None)
-def schema():
-    return etree.RelaxNG(etree.parse(SCHEMA)) if os.path.exists(SCHEMA) else None
 
 
 def domain(place, element, kind):

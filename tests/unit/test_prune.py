@@ -353,7 +353,6 @@ def test_another_machine_s_files_are_not_looked_into(host, one, said):
 
 def test_a_base_that_is_being_filled_through_libvirt_stays(host, monkeypatch):
     host.is_local = False
-    monkeypatch.setattr(module, "read_pools", lambda host: tuple(host.pools.values()))
     monkeypatch.setattr(module, "is_begun", lambda _connection, _pool, name: name == A)
     host.volumes["default"] = [volume(A, f"/there/{A}"), volume(B, f"/there/{B}")]
     assert removed(host) == [B]

@@ -90,6 +90,8 @@ def test_main_runs_with_that_spec(module):
     told = re.search(r"run\((\w+)\.(\w+), (\w+)", source)
     assert getattr({"options": specs, "guest_options": guest_options}[told[1]], told[2]) is SPECS[module]
     assert told[3] == module
+    # What only looks must not take along what writes.
+    assert ("carry" in source) != module.endswith(("_info", "_facts"))
 
 
 @pytest.mark.parametrize("module", sorted(SPECS))

@@ -60,9 +60,9 @@ def plan_guest(sighting: Sighting) -> Plan:
     # cloud-init reads its seed when the guest starts, and may have it mounted until then.
     seeds = frozenset(volume.path for volume in storage.volumes if volume.disk == SEED)
     course = sighting.guest.course
-    wanted = want(desired, live, new_record, course, absent, seeds)
+    wanted = replace(want(desired, live, new_record, course, absent, seeds), own_xml=bool(sighting.guest.xml))
     _seeds, gone = _old_seeds(sighting, record, storage)
-    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone, bool(sighting.guest.xml))
+    plan = plan_present(sighting.name, live, wanted, course, storage.steps, gone)
     return replace(plan, verdict=verdict, volumes=storage.volumes)
 
 

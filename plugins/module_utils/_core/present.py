@@ -30,6 +30,8 @@ class Wanted:
     definition: definition.Definition
     drift: tuple[Change, ...] = ()
     running: Running = Running()
+    # Whether a user wrote a part of it, so that libvirt's schema is to judge it.
+    own_xml: bool = False
 
 
 def want(
@@ -77,25 +79,19 @@ def _drift_of(running: Running, calm: Running) -> tuple[Change, ...]:
 
 
 def plan_present(
-    name: str,
-    live: Optional[Live],
-    wanted: Optional[Wanted],
-    course: Course,
-    before: tuple = (),
-    after: tuple = (),
-    own_xml: bool = False,
+    name: str, live: Optional[Live], wanted: Optional[Wanted], course: Course, before: tuple = (), after: tuple = ()
 ) -> Plan:
     """Return the plan; `before` are steps that the definition needs, `after` those for a domain that has settled.
 
-    `wanted` None: the configuration stays as it is. `own_xml`: a user wrote a part of it. Raises ImageError.
+    `wanted` None: the configuration stays as it is. Raises ImageError.
     """
     found = wanted.definition if wanted else None
     changes = found.changes if found else ()
     _refuse_what_cannot_start(live, found, course)
     steps = list(before)
     if found and (changes or not (live and live.persistent)):
-        before_it = live.as_read if live else ""
-        steps.append(DefineDomain(name, found.xml, new=live is None, before=before_it, own_xml=own_xml))
+        was = live.as_read if live else ""
+        steps.append(DefineDomain(name, found.xml, new=live is None, before=was, own_xml=wanted.own_xml))
     if course.autostart is not None and course.autostart != bool(live and live.autostart):
         steps.append(SetAutostart(name, course.autostart))
     text = found.xml if found and changes else (live.xml if live else "")

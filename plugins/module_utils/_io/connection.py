@@ -137,7 +137,10 @@ class Connection:
             raise ImageError(f"cannot list the networks: {error.get_error_message()}") from None
 
     def pool(self, name: str):
-        """Return the active pool of that name; raise ImageError for a missing or inactive one."""
+        """Return the active pool of that name; raise ImageError for a missing or inactive one.
+
+        It is looked at once: what becomes of it later, what is done with it tells in libvirt's words.
+        """
         if name not in self._pools:
             self._pools[name] = self._find_pool(name)
         return self._pools[name]
@@ -350,7 +353,9 @@ class Connection:
         """
         with doing(f"define domain {name}"):
             flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if judge else 0
-            return _definition(self.link.defineXMLFlags(domain_xml, flags))
+            domain = self.link.defineXMLFlags(domain_xml, flags)
+        with doing(f"read domain {name}, which is defined"):
+            return _definition(domain)
 
 
 def _definition(domain) -> str:

@@ -99,8 +99,8 @@ def _present(name: str, tree, live: Optional[Live], course: Course, adopt: bool)
         raise ImageError(f"domain {name} does not exist; xml is needed to define it")
     wanted = None
     if tree is not None:
-        wanted = want(tree, live, _record(tree, live, adopt), course)
-    return replace(plan_present(name, live, wanted, course, own_xml=True), of=f"domain {name}")
+        wanted = replace(want(tree, live, _record(tree, live, adopt), course), own_xml=True)
+    return replace(plan_present(name, live, wanted, course), of=f"domain {name}")
 
 
 def _record(tree, live: Optional[Live], adopt: bool) -> Record:

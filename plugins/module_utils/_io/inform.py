@@ -1,21 +1,17 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells what would become of a guest: which alternative it would boot, and its domain."""
+"""Judges whether a host can run an image."""
 
 from __future__ import annotations
 
 from .._core.guest import parse_guest
 from .._core.match import match
-from .._core.pipeline import plan_guest
-from .._core.secrets import mask
 from .._core.values import to_plain
 from .connection import Connection
 from .describe import read_image
 from .facts import read_host
 from .module import Outcome
-from .options import parse_access
-from .survey import Survey
 
 
 def match_info(params: dict, connection: Connection) -> Outcome:
@@ -24,11 +20,3 @@ def match_info(params: dict, connection: Connection) -> Outcome:
     wish = parse_guest({"image": "image", **told}, "match").wish
     found = to_plain(match(image, host, wish))
     return Outcome(warnings=image.warnings, report=lambda _done: found)
-
-
-def domain_xml_info(params: dict, connection: Connection) -> Outcome:
-    options = {key: value for key, value in params.items() if key not in ("uri", "fetch")}
-    survey = Survey(connection, access=parse_access(params["fetch"]))
-    sighting = survey.guest(parse_guest({**options, "state": "present"}))
-    plan = plan_guest(sighting)
-    return Outcome(warnings=(*sighting.image.warnings, *survey.images.warnings), report=lambda _done: {"xml": mask(plan.after)})

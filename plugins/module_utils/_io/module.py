@@ -80,6 +80,8 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
         if connect:
             with Connection(module.params["uri"]) as connection:
                 outcome = act(module.params, connection)
+                if carry is None and (outcome.plans or outcome.unknown):
+                    raise TypeError("a module that plans is run with carry")
                 if outcome.unknown and not module.check_mode:
                     carry.fetch(outcome)
                     outcome = act(module.params, connection)
@@ -102,26 +104,18 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection, carry) -> None:
         module.warn(warning)
     if outcome.missing and not module.check_mode:
         module.exit_json(changed=False, missing=outcome.missing)
-    if module.check_mode or carry is None:
+    if module.check_mode or not outcome.plans:
         done = [Done(plan, plan.steps, plan.state, error=plan.refused or "") for plan in outcome.plans]
     else:
         done = carry.carry_out(outcome, connection)
     changed = any(one.changed for one in done)
-    # Options that nobody gave would be most of the answer, where there are many guests.
-    result = {"changed": changed, **outcome.report(done), "invocation": {"module_args": _given(module.params)}}
+    result = {"changed": changed, **outcome.report(done)}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
         result["diff"] = [diff_of(one.plan) for one in done if one.changed]
     failed = [f"{one.plan.subject}: {one.reason}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)
-
-
-def _given(options):
-    """Return options, of any depth, without those that are not given."""
-    if isinstance(options, dict):
-        return {key: _given(value) for key, value in options.items() if value is not None}
-    return [_given(value) for value in options] if isinstance(options, list) else options
 
 
 def describe(done: Done) -> dict:

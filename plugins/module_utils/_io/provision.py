@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._core import claims, xml
+from .._core import claims
 from .._core.batch import refuse_overflow
 from .._core.errors import ImageError
 from .._core.flatten import plan_flattening
@@ -15,7 +15,6 @@ from .._core.guest import CLONES, parse_guest
 from .._core.lifecycle import RUNNING
 from .._core.pipeline import plan_volumes
 from .._core.plan import Plan, Sighting
-from .._core.record import read_record
 from .._core.seeding import seed_volume
 from .._core.steps import DeleteVolume
 from .._core.volume import REMOVED_USES, pool_of, volume_names
@@ -58,7 +57,7 @@ def storage(params: dict, connection: Connection) -> Outcome:
 
 
 def _volumes(sighting: Sighting, flat: bool) -> Plan:
-    record = read_record(xml.parse(sighting.live.xml, "live domain")) if sighting.live else None
+    record = sighting.live.record if sighting.live else None
     storage_plan = plan_volumes(sighting, record, flat)
     if record:
         claims.refuse_changed_disks(record, storage_plan.volumes)

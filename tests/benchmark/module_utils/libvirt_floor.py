@@ -1,7 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same guests with libvirt's bindings alone: what no tool can be faster than.
+"""The same guests with libvirt's bindings alone, in the plainest way: each thing looked up by its name, and compared.
 
     /usr/bin/python3 libvirt_floor.py '{"uri": ..., "pool": ..., "base": ..., "prefix": ..., "guests": N}'
 """
