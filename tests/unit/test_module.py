@@ -124,10 +124,15 @@ def connection(number):
 
 def test_a_module_without_a_connection(monkeypatch, capsys):
     text = '<image><name>web</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain></image>'
-    arguments = {"ANSIBLE_MODULE_ARGS": {"descriptor": text}}
+    arguments = {"ANSIBLE_MODULE_ARGS": {"descriptor": text, "fetch": {"password": "swordfish"}}}
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     with pytest.raises(SystemExit) as ended:
         descriptor_info.main()
-    told = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    told = json.loads(said)
     assert (ended.value.code, told.get("msg"), told["image"]["name"], told["changed"]) == (0, None, "web", False)
+    given = told["invocation"]["module_args"]
+    # Options that nobody gave are not there; a secret is masked as Ansible does it.
+    assert (given["descriptor"], given["strict"], "path" in given) == (text, False, False)
+    assert given["fetch"]["password"].startswith("VALUE_SPECIFIED") and "swordfish" not in said

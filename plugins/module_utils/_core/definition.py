@@ -45,7 +45,7 @@ def redefine(desired, live_xml: str, record: Record, absent: tuple[str, ...] = (
     """
     live = xml.parse(live_xml, "live domain")
     before = read_record(live)
-    merged = _merged(desired, live, absent)
+    merged = _merged(desired, live, absent, anew=before is None or before.applied != record.applied)
     changes = tuple(differences(live, merged, ""))
     if before is None or before.without_stamps() != record.without_stamps():
         # What was applied changes with every change of the domain; alone it is worth a word.
@@ -62,16 +62,22 @@ def find_changes(desired, live) -> tuple[Change, ...]:
     return tuple(differences(live, _merged(desired, live), ""))
 
 
-def _merged(desired, live, absent: tuple[str, ...] = ()):
-    """Return a copy of the live tree with the wanted values at the places that we own."""
-    applied, wanted = applied_of(read_record(live)), as_read(desired, live)
+def _merged(desired, live, absent: tuple[str, ...] = (), anew: bool = True):
+    """Return a copy of the live tree with the wanted values at the places that we own; not `anew`: it was applied last."""
+    wanted = as_read(desired, live)
+    applied = _applied_as_read(live) if anew else deepcopy(wanted)
     merged = without_other_machine_s(live, wanted)
-    merge(merged, with_current_memory(wanted, live), None if applied is None else as_read(applied, live))
+    merge(merged, with_current_memory(wanted, live), applied)
     drop_derived(merged, live, wanted)
     for place in absent:
         for node in merged.findall(place):
             node.getparent().remove(node)
     return merged
+
+
+def _applied_as_read(live):
+    applied = applied_of(read_record(live))
+    return None if applied is None else as_read(applied, live)
 
 
 def merge_fragment(tree, text: str, where: str = "xml"):

@@ -45,17 +45,8 @@ def parse(data, where: str):
     why, line, mistake = _inspect(raw)
     if why:
         raise ImageError(why, where, line)
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(raw, parser)
+        root = etree.fromstring(raw, _parser())
     except etree.XMLSyntaxError as error:
         # libxml2's words may have a line break, and end with the line.
         said = re.sub(r"[\s,]*, line [0-9]+, column ([0-9]+)$", r", column \1", " ".join(error.msg.split()))
@@ -66,6 +57,20 @@ def parse(data, where: str):
         # Two readers that do not agree: what the first could not read was not guarded.
         raise ImageError(f"is not well-formed XML: {mistake}", where, mistake.lineno)
     return root
+
+
+@lru_cache(maxsize=None)
+def _parser():
+    """Return the parser; to make one takes as long as to read a small document."""
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
 
 
 def _as_utf8(data, where: str) -> bytes:
@@ -109,7 +114,7 @@ class _Hostile(Exception):
 
 
 # The definition of a domain is read in several places; to look at each element takes as long as all else together.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _inspect(raw: bytes) -> tuple[Optional[str], Optional[int], Optional[expat.ExpatError]]:
     """Return what a descriptor has no use for and a reader could choke on, before a tree is built.
 

@@ -109,13 +109,21 @@ def _finish(module: AnsibleModule, outcome: Outcome, connection, carry) -> None:
     else:
         done = carry.carry_out(outcome, connection)
     changed = any(one.changed for one in done)
-    result = {"changed": changed, **outcome.report(done)}
+    # All options of many guests, most of which nobody gave, would be the larger part of the answer.
+    result = {"changed": changed, **outcome.report(done), "invocation": {"module_args": _given(module.params)}}
     if outcome.plans and module._diff:  # pylint: disable=protected-access
         result["diff"] = [diff_of(one.plan) for one in done if one.changed]
     failed = [f"{one.plan.subject}: {one.reason}" for one in done if one.error]
     if failed:
         module.fail_json(msg="\n".join(failed), **result)
     module.exit_json(**result)
+
+
+def _given(options):
+    """Return options, of any depth, without those that are not given, and our own."""
+    if isinstance(options, dict):
+        return {key: _given(value) for key, value in options.items() if value is not None and not str(key).startswith("_")}
+    return [_given(value) for value in options] if isinstance(options, list) else options
 
 
 def describe(done: Done) -> dict:
