@@ -86,7 +86,7 @@ def test_its_own_disk_is_refused(libvirt, asked, existing):
         fragment("file='{pool}/mine.qcow2'"),
         fragment("file='{pool}/a-data.raw'", flag="<readonly/>"),
         fragment("pool='no' volume='no'", "volume"),
-        fragment("protocol='nbd' name='x'", "network"),
+        fragment("protocol='rbd' name='p/x'", "network"),
     ],
     ids=str,
 )
