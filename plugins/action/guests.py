@@ -159,10 +159,11 @@ def _digests(folder: Folder, file: File, kinds: set) -> dict[str, str]:
     key = hashlib.sha256(repr((file.path, file.stamp, sorted(kinds))).encode("utf-8", "surrogateescape")).hexdigest()
     # Ansible's own, where its payloads are kept too; it goes with the run.
     with _kept(os.path.join(C.DEFAULT_LOCAL_TMP, f"virt.image-{key}")) as kept:
-        found = _told(kept)
+        found = _told(kept) if kept else None
         if found is None:
             found = folder.digests(file, kinds)
-            _tell(kept, found)
+            if kept:
+                _tell(kept, found)
     return found
 
 
@@ -171,7 +172,8 @@ def _kept(path: str):
     """Give a file that one process at a time reads and writes, or None where there can be none: then each does the work."""
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path, "a+", encoding="ascii"))
+            # Without a buffer, whose last writing could fail late.
+            file = stack.enter_context(open(path, "a+b", buffering=0))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             file = None
@@ -183,17 +185,15 @@ def _told(kept) -> dict[str, str] | None:
     try:
         kept.seek(0)
         return json.loads(kept.read())
-    except (AttributeError, OSError, ValueError):
+    except (OSError, ValueError):
         return None
 
 
 def _tell(kept, found: dict[str, str]) -> None:
     try:
-        kept.seek(0)
-        kept.truncate()
-        kept.write(json.dumps(found))
-        kept.flush()
-    except (AttributeError, OSError):
+        kept.truncate(0)
+        kept.write(json.dumps(found).encode())
+    except OSError:
         # The next one reads the file itself.
         pass
 

@@ -1,7 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option specs of the modules that ask nothing of a guest, and what others share; their documentation is the twin (plugins/doc_fragments)."""
+"""The option specs of the modules that ask nothing of a guest, and what others share; the documentation is the twin."""
 
 from __future__ import annotations
 
