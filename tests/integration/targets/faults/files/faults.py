@@ -53,6 +53,9 @@ def _run(work: str, chosen: list, options, world) -> list:
         with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             rows = [_printed(row, options.verbose) for row in pool.imap_unordered(_try, jobs, 1)]
+            # Else they are terminated, and a signal that comes just before one waits for a job is never seen by it.
+            pool.close()
+            pool.join()
         server.shutdown()
     points = sum(row.points for row in rows)
     print(f"{points} points; {world.Server.parts} transfers went on in the middle")
