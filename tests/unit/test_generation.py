@@ -19,7 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import 
 from ansible_collections.virt.image.plugins.module_utils._core.match import choose
 from ansible_collections.virt.image.plugins.module_utils._core.moves import MergeDisk
 from ansible_collections.virt.image.plugins.module_utils._core.pipeline import plan_guest
-from ansible_collections.virt.image.plugins.module_utils._core.record import RecordedDisk, read_record
+from ansible_collections.virt.image.plugins.module_utils._core.record import RecordedDisk
 from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     CreateSeed,
     CreateVolume,
@@ -51,15 +51,11 @@ class Host:
         node.set("version", version)
         self.live = replace(self.live, xml=xml.to_text(tree))
 
-    @property
-    def record(self):
-        return read_record(xml.parse(self.live.xml, "live"))
-
     def sighting(self, aim, version=None, digest=None, busy=(), network=True, name="web", taken=None, files=(), **options):
         """Return what is seen when the guest is to move; without a version, the image does not matter."""
         forward = version is not None
         base = replace(sighting("web1", live=self.live, **options), taken={path: tuple(names) for path, names in (taken or {}).items()})
-        record = self.record
+        record = self.live.record
         self.files.update({f"/pool/{name}": Found(Header("qcow2", 100 * MIB), True) for name in files})
         seen = replace(base, world=World(base.world.pools, {}, dict(self.files)), now="2026-01-02T03:04:05Z", kept=frozenset(self.kept))
         if not forward:
@@ -120,7 +116,7 @@ def told(host, move):
 
 
 def check_after(host, after):
-    record = host.record
+    record = host.live.record
     facts = {
         "generation": record.generation,
         "state": record.state,
@@ -184,7 +180,7 @@ def test_back_is_the_domain_as_it_was_with_its_secrets():
     tree.find("devices").append(xml.element("input", {"type": "tablet", "bus": "usb"}))
     host.live = replace(host.live, xml=xml.to_text(tree))
     host.perform(host.plan("active", version=2))
-    assert "hush" not in "".join(one.domain + one.applied for one in host.record.generations)
+    assert "hush" not in "".join(one.domain + one.applied for one in host.live.record.generations)
     host.perform(host.plan("rolled_back"))
     back = xml.parse(host.live.xml, "back")
     for one in (tree, back):
@@ -195,7 +191,7 @@ def test_back_is_the_domain_as_it_was_with_its_secrets():
 def test_a_record_of_another_domain_is_not_defined():
     host = Host()
     host.perform(host.plan("active", version=2))
-    record = host.record
+    record = host.live.record
     (former,) = record.generations
     uuid = xml.parse(former.domain, "former").findtext("uuid")
     other = former.domain.replace(uuid, uuid[:-1] + ("0" if uuid[-1] != "0" else "1"))
@@ -270,13 +266,13 @@ def test_a_seed_goes_with_the_last_generation_that_has_it():
     host, one, other = Host(), {"user_data": "#cloud-config\n"}, {"user_data": "#cloud-config\nx: y\n"}
     host.live = replace(made("web1", "running", seed=one), active=None)
     host.name_version("1")
-    (first,) = [disk.path for disk in host.record.disks if disk.use == "scratch"]
+    (first,) = [disk.path for disk in host.live.record.disks if disk.use == "scratch"]
     host.files[first] = Found(Header("raw", MIB), True)
     host.perform(host.plan("active", version=2, seed=one))
     host.perform(host.plan("confirmed"))
     seen = host.sighting(Aim("staged"), version=2, seed=other)
     host.perform(plan_guest(replace(seen, aimed=None)))
-    assert first in host.files and first not in [disk.path for disk in host.record.disks]
+    assert first in host.files and first not in [disk.path for disk in host.live.record.disks]
     assert host.plan("rolled_back", {"version": "2"}).steps
     host.perform(host.plan("pruned", {"keep_generations": 0}))
     assert first not in host.files
@@ -385,17 +381,17 @@ def test_a_domain_that_was_renamed_goes_back_with_the_name_that_it_has():
     host.perform(host.plan("active", version=2))
     host.live = replace(host.live, xml=host.live.xml.replace("<name>web1</name>", "<name>web9</name>", 1))
     host.perform(host.plan("rolled_back"))
-    assert xml.parse(host.live.xml, "back").findtext("name") == "web9" and host.record.version == "1"
+    assert xml.parse(host.live.xml, "back").findtext("name") == "web9" and host.live.record.version == "1"
 
 
 @pytest.mark.parametrize("written, following", [(7, 8), (999_999_998, 999_999_999), (999_999_999, 2), (999_999_999_999_999, 2), (10**15, 2)])
 @pytest.mark.parametrize("key", ["latest", "generation"])
 def test_a_number_that_others_wrote_is_followed_by_one_that_reads_back(key, written, following):
     host = Host()
-    host.live = replace(host.live, xml=with_record(host.live.xml, replace(host.record, **{key: written})))
+    host.live = replace(host.live, xml=with_record(host.live.xml, replace(host.live.record, **{key: written})))
     host.perform(host.plan("active", version=2))
-    assert host.record.generation == following and host.record.version == "2"
+    assert host.live.record.generation == following and host.live.record.version == "2"
     host.perform(host.plan("confirmed"))
     host.perform(host.plan("active", version=3))
-    assert host.record.generation in (following + 1, 2, 3) and host.record.version == "3"
-    assert len({host.record.generation, *(one.number for one in host.record.generations)}) == 3
+    assert host.live.record.generation in (following + 1, 2, 3) and host.live.record.version == "3"
+    assert len({host.live.record.generation, *(one.number for one in host.live.record.generations)}) == 3
