@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -88,24 +90,38 @@ class Place:
     def clear(self, prefix: str = PREFIX) -> None:
         """Remove the guests, and their volumes."""
         link = libvirt.open(URI)
-        for domain in link.listAllDomains():
-            if domain.name().startswith(prefix):
-                if domain.isActive():
-                    domain.destroy()
-                domain.undefine()
+        remove_domains(link, prefix)
         for file in self.pool.glob(f"{prefix}*"):
             file.unlink()
         link.storagePoolLookupByName(NAME).refresh()
         link.close()
 
 
+def remove_domains(link: libvirt.virConnect, prefix: str) -> None:
+    """Stop and undefine the domains whose name begins so."""
+    for domain in link.listAllDomains():
+        if domain.name().startswith(prefix):
+            if domain.isActive():
+                domain.destroy()
+            domain.undefine()
+
+
+def sweep(link: libvirt.virConnect) -> None:
+    """Take away what a killed run left: its domains, its pool, and the folder around that."""
+    remove_domains(link, "vibench")
+    for pool in link.listAllStoragePools():
+        if pool.name() == NAME:
+            folder = Path(re.search("<path>(.*)</path>", pool.XMLDesc())[1]).parent
+            pool.destroy()
+            if folder.name.startswith(f"{NAME}."):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def make_place(parent: str | None):
     """Make the place, and remove it in the end with all that was made there."""
     link = libvirt.open(URI)
-    for pool in link.listAllStoragePools():
-        if pool.name() == NAME:
-            raise SystemExit(f"a killed run left the pool {NAME}; virsh pool-destroy {NAME} takes it away")
+    sweep(link)
     with tempfile.TemporaryDirectory(prefix=f"{NAME}.", dir=parent) as text:
         folder = Path(text)
         folder.chmod(0o755)
