@@ -87,7 +87,8 @@ def _fill(folder: str, files: dict[str, bytes]) -> None:
 
 def _run(command: list, folder: str, tool: str) -> None:
     try:
-        done = subprocess.run(
+        # AnsibleModule.run_command has no limit of time.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             command,
             cwd=folder,
             env={**os.environ, **ENVIRONMENT},

@@ -193,7 +193,8 @@ def _run(tool: tuple, options: list, folder: str, where: str, content: Optional[
     name, package = tool
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": folder}
     try:
-        done = subprocess.run(
+        # AnsibleModule.run_command has no limit of time.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             [name, *options], input=content or b"", capture_output=True, timeout=SECONDS, check=False, env=environment
         )
     except FileNotFoundError:
