@@ -84,8 +84,9 @@ start_libvirtd() {
 }
 
 # Gives /dev/kvm to the group kvm, as udev does where it runs. Where there is KVM and QEMU's user may not use it,
-# libvirtd probes all its emulators again for each guest: seconds, each time.
+# libvirtd probes all its emulators again for each guest: seconds, each time. Who sets KVM_HELD has done so for others.
 open_kvm() {
+    [[ -z ${KVM_HELD-} ]] || return 0
     [[ -c /dev/kvm && ! -e $BUILD/run/kvm ]] || return 0
     ! setpriv --reuid libvirt-qemu --regid kvm --init-groups test -r /dev/kvm -a -w /dev/kvm || return 0
     stat -c '%g %a' /dev/kvm >"$BUILD/run/kvm"
@@ -95,7 +96,7 @@ open_kvm() {
 
 # Takes back what start_libvirtd did, nothing else.
 stop_libvirtd() {
-    local daemon pid tries group mode
+    local daemon pid tries
     if [[ -e $BUILD/run/libvirtd.unit ]]; then
         systemctl stop libvirtd.service
         rm -f "$BUILD/run/libvirtd.unit"
@@ -114,10 +115,15 @@ stop_libvirtd() {
         fi
         rm -f "$BUILD/run/$daemon.pid"
     done
-    if [[ -e $BUILD/run/kvm ]]; then
-        read -r group mode <"$BUILD/run/kvm"
-        chgrp "$group" /dev/kvm
-        chmod "$mode" /dev/kvm
-        rm -f "$BUILD/run/kvm"
-    fi
+    close_kvm
+}
+
+# Takes back what open_kvm did.
+close_kvm() {
+    local group mode
+    [[ -z ${KVM_HELD-} && -e $BUILD/run/kvm ]] || return 0
+    read -r group mode <"$BUILD/run/kvm"
+    chgrp "$group" /dev/kvm
+    chmod "$mode" /dev/kvm
+    rm -f "$BUILD/run/kvm"
 }
