@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash disable=SC2034
+# The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
+
+PARTS=(unit fuzz pairs integration-own sanity sanity-newest lint integration molecule galaxy)
+declare -A DOES=(
+    [unit]='pytest over tests/unit'
+    [fuzz]='the tests over generated input, with more cases'
+    [pairs]="the domains of libvirt's own test suite, as libvirt wrote them"
+    [integration-own]='the targets that bring a libvirtd of their own (root)'
+    [sanity]='ansible-test sanity'
+    [sanity-newest]='the same with the newest ansible-core, where there is a Python for it'
+    [lint]='ansible-lint, shellcheck, REUSE, vermin, changelog and documentation'
+    [integration]='the targets against a real libvirtd, with real guests (root)'
+    [molecule]='the scenarios of molecule (root)'
+    [galaxy]='the tarball in an empty environment: its documentation, and the demo (root)'
+)
+# Those that use the system's libvirtd, or leave something in it.
+LIBVIRT_PARTS=(integration molecule galaxy)
+# Their alias in the files of that name.
+OWN_TARGETS=virt_image/own/
+NEWEST='ansible-core>=2.21,<2.22'
+
+# Plain pytest: no daemon, no root, and much quicker to start than ansible-test units.
+run_unit() {
+    run_pytest "$@" tests/unit
+}
+
+# The tests over generated input once more, with 12 times as many cases: 10,800 descriptors and capabilities that were
+# mutated, and some thousands for the grammar and others (examples() in tests/unit/support.py).
+run_fuzz() {
+    VIRT_IMAGE_FUZZ=12 run_pytest -m fuzz "$@" tests/unit
+}
+
+# What libvirt made of the domains of its own test suite: nothing of it is a change, and all else is one.
+run_pairs() {
+    local suite
+    if ! suite=$("$ROOT/script/libvirt-suite" 2>&1); then
+        printf 'skipped: %s\n' "$suite"
+        return 0
+    fi
+    VIRT_IMAGE_LIBVIRT=$suite run_pytest "$@" tests/unit/test_libvirt_pairs.py
+}
+
+run_pytest() {
+    # With VIRT_IMAGE_RANDOM=1 other examples, and another order of sets, each time; else the same.
+    [[ -n ${VIRT_IMAGE_RANDOM:-} ]] || export PYTHONHASHSEED=0
+    # Where hypothesis keeps the random examples that failed, for the next run.
+    export HYPOTHESIS_STORAGE_DIRECTORY=$BUILD/hypothesis
+    cd "$ROOT"
+    # A process for each core; a test that takes long does not keep others waiting.
+    "$VENV/bin/python" -m pytest -o cache_dir="$BUILD/pytest" --import-mode=importlib \
+        --numprocesses "$(nproc)" --dist worksteal "$@"
+}
+
+# ansible_test VENV COMMAND [ARGUMENT...]: runs ansible-test of an environment in a copy of the collection that is the
+# part's own, with a home of its own (see ansible_test_home.py).
+ansible_test() {
+    local venv=$1 folder=$BUILD/ansible-test/$PART home=$BUILD/home-${1##*/}
+    shift
+    copy_collection "$folder"
+    "$venv/bin/python" "$ROOT/script/ansible_test_home.py" "$home"
+    (
+        cd "$folder/ansible_collections/virt/image"
+        # Else it finds the repository above, which ignores this folder.
+        git init -q
+        integration_config >tests/integration/integration_config.yml
+        HOME=$home "$venv/bin/ansible-test" "$@"
+    )
+}
+
+# One Python, that of the environment; vermin (see lint) watches over what runs on the hosts' older ones.
+run_sanity() {
+    ansible_test "$VENV" sanity --python "$(python_version "$VENV/bin/python")" "$@"
+}
+
+# The same with the newest ansible-core, which wants a newer Python than Debian's.
+run_sanity-newest() {
+    local venv=$BUILD/venv-newest python
+    if ! python=$(newest_python); then
+        printf 'skipped: no Python 3.12 or newer, with venv, is here\n'
+        return 0
+    fi
+    [[ $(cat "$venv/.ready" 2>/dev/null) == "$python $NEWEST" ]] ||
+        step "installing $NEWEST" install_newest "$python" "$venv"
+    "$venv/bin/ansible-test" --version
+    ansible_test "$venv" sanity --python "$(python_version "$venv/bin/python")" "$@"
+}
+
+install_newest() {
+    local python=$1 venv=$2
+    "$python" -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$NEWEST"
+    printf '%s\n' "$python $NEWEST" >"$venv/.ready"
+}
+
+# Prints the oldest interpreter that the newest ansible-core takes; pyenv's are not on the path.
+newest_python() {
+    local python pyenv=''
+    ! command -v pyenv >/dev/null || pyenv=$(pyenv root)
+    for python in python3 python3.12 "$pyenv"/versions/3.12*/bin/python3 python3.13 "$pyenv"/versions/3.13*/bin/python3; do
+        if "$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+            "$python" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+    return 1
+}
+
+# All linters, even after one has failed: a person wants to see everything at once.
+run_lint() {
+    local broken=() scripts
+    cd "$ROOT"
+    mkdir -p "$BUILD/home"
+    PATH=$VENV/bin:$PATH
+    mapfile -t scripts < <(git ls-files -co --exclude-standard | shell_scripts)
+    lint shellcheck shellcheck -x "${scripts[@]}"
+    lint reuse reuse lint --lines
+    lint vermin vermin --quiet --no-tips --violations -t=3.9- plugins/modules plugins/module_utils
+    lint antsibull-changelog antsibull-changelog lint
+    # It writes a log to the home folder.
+    lint antsibull-docs env HOME="$BUILD/home" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+    lint ansible-lint ansible-lint --offline --strict "$@"
+    [[ ${#broken[@]} == 0 ]] || die "lint: ${broken[*]} failed"
+}
+
+# lint NAME COMMAND...: runs one linter and remembers whether it failed.
+lint() {
+    local name=$1
+    shift
+    printf -- '--- %s\n' "$name"
+    "$@" || broken+=("$name")
+}
+
+# Prints those of the files on stdin that a shell runs; not those of the guest, which are BusyBox's.
+shell_scripts() {
+    local file line
+    while IFS= read -r file; do
+        [[ -f $file && $file != tests/guest/root/* ]] || continue
+        IFS= read -r line <"$file" 2>/dev/null || true
+        [[ $file == *.sh || $line =~ ^#!.*[/\ ](ba|da)?sh( |$) ]] && printf '%s\n' "$file"
+    done
+}
+
+# ansible-test runs the targets one after the other; modules run under the Python of apt's libvirt bindings.
+run_integration() {
+    # Unless somebody names some.
+    [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS"
+    build_guest v1 v2 broken
+    on_libvirtd integration_targets "$@"
+}
+
+# Those that bring a libvirtd of their own, beside the others.
+run_integration-own() {
+    is_root || die 'these tests make a user, and daemons; run them as root'
+    [[ $# -gt 0 ]] || set -- "$OWN_TARGETS"
+    trap close_kvm EXIT
+    open_kvm
+    integration_targets "$@"
+}
+
+integration_targets() {
+    local host_python=/usr/bin/python3
+    ansible_test "$VENV" integration --allow-destructive --continue-on-error \
+        --controller "origin:python=$(python_version "$VENV/bin/python")@$VENV/bin/python" \
+        --target "controller:python=$(python_version $host_python)@$host_python" "$@"
+}
+
+# What the targets find as variables; ansible-test reads it from this file.
+integration_config() {
+    cat <<END
+guest_image_dir: $GUEST
+guest_image_v2_dir: $GUESTS/v2
+guest_image_broken_dir: $GUESTS/broken
+iso_path: /usr/lib/ipxe/ipxe.iso
+END
+}
+
+run_molecule() {
+    build_guest
+    on_libvirtd molecule_scenarios "$@"
+}
+
+molecule_scenarios() {
+    cd "$ROOT/extensions"
+    PATH=$VENV/bin:$PATH GUEST_IMAGE_DIR=$GUEST "$VENV/bin/molecule" test --all "$@"
+}
+
+run_galaxy() {
+    build_guest
+    on_libvirtd "$ROOT/tests/galaxy/check" "$BUILD/galaxy" "$GUEST/image.xml" "$VENV/bin/ansible-builder"
+}
+
+python_version() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+}
