@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2153
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
+set -euo pipefail
 
 PARTS=(unit fuzz pairs integration-own sanity sanity-newest lint integration molecule galaxy)
 declare -A DOES=(
