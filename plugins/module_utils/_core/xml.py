@@ -32,6 +32,9 @@ MAX_NAME = 256
 MAX_ATTRIBUTE = 64 * 1024
 # lxml takes time with the square of their number.
 MAX_ATTRIBUTES = 256
+# What XML allows and HTML does not: control characters, and the last two of each plane, which are no characters.
+NO_CHARACTERS = "".join(chr(plane << 16 | end) for plane in range(1, 17) for end in (0xFFFE, 0xFFFF))
+CONTROL = re.compile(f"[\r\x7f-\x9f\ufdd0-\ufdef{NO_CHARACTERS}]")
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 
@@ -200,6 +203,12 @@ def to_text(root) -> str:
     """Return an element as indented text, the same bytes for the same tree."""
     etree.indent(root, space="  ")
     return etree.tostring(root, encoding="unicode").rstrip() + "\n"
+
+
+def to_html(root) -> str:
+    """Return the element <html> as an HTML5 document; control characters, which HTML forbids, become `?`."""
+    shown = etree.tostring(root, method="html", encoding="unicode", doctype="<!DOCTYPE html>")
+    return CONTROL.sub("?", shown) + "\n"
 
 
 def xpath(node) -> str:
