@@ -93,7 +93,7 @@ NARROW = """
 PAPER = """
 @media print { @page { size: A4 landscape; margin: 12mm; } body { padding: 0; max-width: none; font-size: 10px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } thead th { position: static; }
-  thead { display: table-header-group; } tr, .troubles li, .legend { break-inside: avoid; } .group, h2 { break-after: avoid; }
+  thead { display: table-header-group; } tr, .troubles li, .legend { break-inside: avoid; } h2 { break-after: avoid; }
   .reason { font-size: 9px; } .troubles li { break-inside: auto; } .hosts .host { width: 7rem; } .took { width: 5.5rem; } a { text-decoration: none; }
   .hosts .guests ul { grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); } }
 """
