@@ -204,7 +204,7 @@ def _spans(story: Story, wave: Optional[_Wave], start: float, staged: float, mom
     for kind, verb in (("move", "moved"), ("back", "taken back")):
         for (begin, end), fates in _batches(story, kind).items():
             names = ", ".join(fate.guest for fate in fates)
-            text = f"{names} {verb}: from {show_seconds(begin - start)} to {show_seconds(end - start)}{_down(fates)}"
+            text = f"{names} {verb}: from {show_seconds(begin - start)} to {show_seconds(end - start)}{_down(fates) if kind == 'move' else ''}"
             shown = fates[0].aim if kind == "move" else fates[0].now
             yield Span(kind, begin - start, end - start, text, (fates[0].image, shown))
             last = max(last or end, end)
