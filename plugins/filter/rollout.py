@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from ansible_collections.virt.image.plugins.module_utils._core import rollout_page as core
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.page import render
 from ansible_collections.virt.image.plugins.module_utils._core.rollout import rollout_guests
-from ansible_collections.virt.image.plugins.module_utils._core.story import read_story
+from ansible_collections.virt.image.plugins.module_utils._core.story import read_story, seconds_of
 from ansible_collections.virt.image.plugins.plugin_utils.door import door, flag_of, text_of
 from ansible_collections.virt.image.plugins.plugin_utils.page_file import check_target
 from ansible_collections.virt.image.plugins.plugin_utils.time import show_time, time_of
@@ -26,10 +24,11 @@ def rollout_page(hostvars, hosts, image, phase, now, clock, stopped=False, check
     written = time_of(now, "now")
     if phase not in core.PHASES:
         raise ImageError(f"is {phase!r:.80}; it is one of {', '.join(core.PHASES)}", "phase")
-    seconds, plan = float(clock), flag_of(check, "check")
+    seconds, plan = seconds_of(clock), flag_of(check, "check")
+    if seconds is None:
+        raise ImageError(f"must be a number of seconds, is {clock!r:.80}", "clock")
     stories = tuple(read_story(str(host), _facts(hostvars[host]), plan) for host in hosts)
-    began = written - timedelta(seconds=seconds - core.begin_of(stories, seconds))
-    shown = (show_time(began), show_time(written))
+    shown = (show_time(written, seconds - core.begin_of(stories, seconds)), show_time(written))
     return render(core.rollout_page(str(image), stories, core.Moment(phase, seconds, *shown, flag_of(stopped, "stopped"), plan)))
 
 

@@ -16,8 +16,10 @@ START = 1024
 
 def check_target(path: str) -> None:
     """Refuse a path where a page cannot be, or whose file is no page of ours; raise ImageError."""
-    target = Path(path).expanduser()
+    if "\0" in path:
+        raise ImageError(f"{path!r} has a character that no path can have", "rollout_page")
     try:
+        target = Path(path).expanduser()
         if not target.parent.is_dir():
             raise ImageError(f"the folder of {path} does not exist", "rollout_page")
         if not target.exists():
@@ -26,7 +28,7 @@ def check_target(path: str) -> None:
             raise ImageError(f"{path} is no file; it names the file that the page is to be", "rollout_page")
         with target.open("rb") as file:
             start = file.read(START)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError) as error:
         raise ImageError(f"{path} cannot be looked at: {error}", "rollout_page") from None
     if start.strip() and not is_page(start.decode("utf-8", "replace")):
         raise ImageError(f"{path} is there already, and no page of a fleet; another path, or its removal, helps", "rollout_page")

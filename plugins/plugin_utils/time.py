@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 
@@ -28,6 +28,10 @@ def parse_time(text):
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def show_time(moment: datetime) -> str:
-    """Return a moment to the second, in UTC, for people."""
+def show_time(moment: datetime, before: float = 0) -> str:
+    """Return the moment so many seconds before another one, to the second, in UTC, for people; a year 0 is no year."""
+    try:
+        moment -= timedelta(seconds=before)
+    except OverflowError:
+        return "at an unknown time"
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -96,7 +96,7 @@ def _head(page: Page, axis: Optional[Axis]):
 
 def _verdict(page: Page):
     sign = xml.element("span", {"aria-hidden": "true", "class": "sign"}, VERDICTS[page.outcome])
-    return xml.element("p", {"class": f"verdict {page.outcome}"}, sign, _text("strong", page.verdict))
+    return xml.inline("p", {"class": f"verdict {page.outcome}"}, sign, _text("strong", page.verdict))
 
 
 def _text(tag: str, text: str):
@@ -111,7 +111,7 @@ def _troubles(troubles: tuple[Trouble, ...], numbers: dict):
     told: dict[str, list[Trouble]] = {}
     for trouble in troubles:
         told.setdefault(trouble.text, []).append(trouble)
-    items = [xml.element("li", None, _places(alike, numbers), _reason(text)) for text, alike in told.items()]
+    items = [xml.inline("li", None, _places(alike, numbers), _reason(text)) for text, alike in told.items()]
     return xml.element(
         "section",
         {"class": "troubles", "aria-labelledby": "failures"},
@@ -134,4 +134,4 @@ def _places(troubles: list[Trouble], numbers: dict):
     for host, names in guests.items():
         label = host + (f": {', '.join(names)}" if names else "")
         links.append(xml.element("a", {"href": f"#h{numbers[host]}"} if host in numbers else None, xml.element("bdi", None, label)))
-    return xml.element("p", {"class": "places"}, *links)
+    return xml.inline("p", {"class": "places"}, *links)

@@ -89,7 +89,7 @@ def _body(group: Group, palette, axis: Optional[Axis], numbers, width: int):
         name = xml.element("span", {"class": "name"}, group.title)
         count = f"{len(group.lines)} host{'' if len(group.lines) == 1 else 's'}"
         label = xml.element("span", {"class": "count"}, count)
-        head = xml.element("th", {"scope": "rowgroup", "colspan": width}, name, label, note)
+        head = xml.inline("th", {"scope": "rowgroup", "colspan": width}, name, label, note)
         rows.append(xml.element("tr", {"class": f"group {group.outcome}"}, head))
     rows += [_row(line, palette, axis, next(numbers)) for line in group.lines]
     return xml.element("tbody", None, *rows)
@@ -108,7 +108,7 @@ def _error(line: Line):
     if line.error is None:
         return None
     sign = xml.element("span", {"class": "sign", "aria-hidden": "true"}, "⚠")
-    return xml.element("p", {"class": "silent"}, sign, xml.element("bdi", None, line.error))
+    return xml.inline("p", {"class": "silent"}, sign, xml.element("bdi", None, line.error))
 
 
 def _guests(line: Line, palette):
@@ -130,4 +130,4 @@ def _cell(cell: Cell, palette):
         *(xml.element("span", {"class": "word"}, text) for text in words),
     ]
     classes = f"chip {palette.colour(cell.image, cell.version)} m-{cell.mark}"
-    return xml.element("li", {"class": classes, "title": notes}, *parts)
+    return xml.inline("li", {"class": classes, "title": notes}, *parts)

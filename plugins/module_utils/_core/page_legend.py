@@ -105,14 +105,14 @@ def _legend(title: str, entries: list):
 
 def _entry(classes: str, sign: str, label: str, count: str):
     mark = xml.element("span", {"class": "sign", "aria-hidden": "true"}, sign) if sign else None
-    chip = xml.element("span", {"class": classes}, mark, xml.element("bdi", None, label))
-    return xml.element("li", None, chip, xml.element("span", {"class": "count"}, count))
+    chip = xml.inline("span", {"class": classes}, mark, xml.element("bdi", None, label))
+    return xml.inline("li", None, chip, xml.element("span", {"class": "count"}, count))
 
 
 def _sample(kind: str, words: str):
     """Return how a span of the time line looks, and what it is."""
     looks = xml.element("svg", {"class": "time", "aria-hidden": "true", "width": 40, "height": HEIGHT}, shape(kind, "5%", "90%"))
-    return xml.element("li", None, looks, xml.element("span", None, words))
+    return xml.inline("li", None, looks, xml.element("span", None, words))
 
 
 def _guests(count: int) -> str:

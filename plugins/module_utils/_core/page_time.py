@@ -125,7 +125,7 @@ def _wave(group, axis: Axis):
 
 def show_seconds(seconds: float) -> str:
     """Return a duration: 0.41 s, 12.3 s, 2 min 5 s, 1 h 5 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s" if seconds < 10 else f"{seconds:.1f}".removesuffix(".0") + " s"
     # The same first two units as whole numbers, so that 59.7 s of a minute are not 60.
     whole = round(seconds)

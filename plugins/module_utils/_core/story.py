@@ -54,7 +54,7 @@ def read_story(host: str, facts: dict, check: bool) -> Story:
     told = [guest for guest in _list(staged.get("guests")) if isinstance(guest, dict)]
     fates = tuple(_fate(guest, facts, check) for guest in told)
     wave = tuple(str(name) for name in _list(facts.get("wave")))
-    return Story(host, _number(facts.get("began")), wave, _number(facts.get("wave_began")), fates, bool(staged), _error(facts, told))
+    return Story(host, seconds_of(facts.get("began")), wave, seconds_of(facts.get("wave_began")), fates, bool(staged), _error(facts, told))
 
 
 def _error(facts: dict, told: list) -> Optional[str]:
@@ -81,7 +81,7 @@ def _fate(staged: dict, facts: dict, check: bool) -> Fate:
     reason = _dict(facts.get("failed")).get(name)
     new = version_of(done.get("version"), done.get("release")) or old
     mark, now = _outcome(staged, done, back, reason, facts, old, new, check)
-    downtime = None if check else _number(done.get("downtime"))
+    downtime = None if check else seconds_of(done.get("downtime"))
     returned = None if check else _times((back.get("begin"), back.get("end")))
     text = None if reason is None else str(reason)
     aim = version_of(done.get("version"), done.get("release")) if done and not done.get("error") else None
@@ -112,11 +112,11 @@ def _named(guests, name) -> dict:
 
 
 def _times(told) -> Optional[tuple[float, float]]:
-    begin, end = (_number(one) for one in told) if isinstance(told, (list, tuple)) and len(told) == 2 else (None, None)
+    begin, end = (seconds_of(one) for one in told) if isinstance(told, (list, tuple)) and len(told) == 2 else (None, None)
     return None if begin is None or end is None else (begin, max(begin, end))
 
 
-def _number(told) -> Optional[float]:
+def seconds_of(told) -> Optional[float]:
     """Return a number of seconds; templates may have made a text of it."""
     try:
         value = None if told is None or isinstance(told, bool) else float(told)

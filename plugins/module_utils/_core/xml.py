@@ -189,6 +189,14 @@ def element(tag: str, attributes: Optional[dict] = None, *children):
     return made
 
 
+def inline(tag: str, attributes: Optional[dict] = None, *children):
+    """Return an element whose children are elements of one line of text, with a space between them."""
+    made = element(tag, attributes, *children)
+    for child in made[:-1]:
+        child.tail = " "
+    return made
+
+
 def leaf(tag: str, value):
     """Return <tag>value</tag>, or None for None."""
     return None if value is None else element(tag, None, value)
