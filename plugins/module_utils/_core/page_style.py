@@ -39,15 +39,16 @@ svg { display: block; overflow: hidden; }
 .share { border-radius: .3rem; outline: 1px solid var(--line); }
 .share rect { stroke: #1a1c20; stroke-width: .5px; }
 .legends { display: flex; flex-wrap: wrap; gap: 0 3rem; }
+.legend { min-width: 0; max-width: 100%; } .chip bdi { min-width: 0; overflow-wrap: anywhere; }
 .legend h2 { margin: .9rem 0 .35rem; }
 .legend ul { display: flex; flex-wrap: wrap; gap: .35rem 1.2rem; }
 .legend svg { width: 2.5rem; flex: none; }
 .legend li { display: flex; align-items: center; gap: .45rem; min-width: 0; }
-.count, .note { color: var(--faint); font-weight: normal; white-space: nowrap; }
+.count, .note { color: var(--faint); font-weight: normal; }
+.count { white-space: nowrap; } .note, .waves td { overflow-wrap: anywhere; }
 .chip { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .35rem; min-width: 0; padding: .05rem .4rem; border: 1px solid #0006;
   border-radius: .25rem; color: #16181c; background-color: #fff; }
-.chip .name { font-weight: 600; overflow-wrap: anywhere; }
-.chip .version { overflow-wrap: anywhere; }
+.chip .name { font-weight: 600; }
 .chip .word { font-style: italic; }
 .chip.plain, .vx { background: none; color: var(--text); border-color: var(--band); }
 .m-returned { border: 2px dashed #5c0010; } .m-failed { border: 3px double #b00020; font-weight: 600; }
@@ -66,7 +67,7 @@ thead th { position: sticky; top: 0; z-index: 1; background: var(--head); }
 .waves th, .waves .number { white-space: nowrap; } .waves td:nth-child(5) { min-width: 11rem; } .waves .bad td:nth-child(5) { color: var(--bad); font-weight: 600; }
 .group th { padding-top: .8rem; }
 .group .name { font-size: 1.05rem; } .group .count, .group .note { margin-left: .8rem; }
-.group.bad .note { color: var(--bad); font-weight: 600; white-space: normal; }
+.group.bad .note { color: var(--bad); font-weight: 600; }
 .hosts .host { width: 10rem; overflow-wrap: anywhere; scroll-margin-top: 3rem; }
 .hosts .guests ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .25rem; }
 .hosts .none, .hosts td.took { color: var(--faint); }
