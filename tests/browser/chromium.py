@@ -109,10 +109,9 @@ class Chromium:
 
     def screenshot(self, scale: float = 1, whole: bool = False) -> bytes:
         """Return what is seen as PNG, or the whole page."""
-        width, height = self.ask(
-            "[innerWidth, " + ("document.documentElement.scrollHeight" if whole else "innerHeight") + "]"
-        )
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+        height = "document.documentElement.scrollHeight" if whole else "innerHeight"
+        width, height, top = self.ask(f"[innerWidth, {height}, {0 if whole else 'scrollY'}]")
+        clip = {"x": 0, "y": top, "width": width, "height": height, "scale": scale}
         return base64.b64decode(self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=whole)["data"])
 
     def paper(self) -> bytes:

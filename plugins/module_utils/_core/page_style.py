@@ -68,11 +68,11 @@ thead th { position: sticky; top: 0; z-index: 1; background: var(--head); }
 .group th { padding-top: .8rem; }
 .group .name { font-size: 1.05rem; } .group .count, .group .note { margin-left: .8rem; }
 .group.bad .note { color: var(--bad); font-weight: 600; }
-.hosts .host { width: 10rem; overflow-wrap: anywhere; scroll-margin-top: 3rem; }
+.hosts .host { width: 8rem; overflow-wrap: anywhere; scroll-margin-top: 3rem; }
 .hosts .guests ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .25rem; }
 .hosts .none, .hosts td.took { color: var(--faint); }
 .silent { display: flex; gap: .4rem; color: var(--bad); font-weight: 600; overflow-wrap: anywhere; }
-.line { width: 30%; } .waves .line { width: 50%; }
+.line { width: 27%; } .waves .line { width: 50%; }
 .hosts :target, .hosts tr:has(:target) { background: var(--head); }
 .time { height: 16px; margin-top: .15rem; } td .time { background-repeat: repeat-x; }
 .time text { fill: var(--faint); font-size: 11px; font-weight: normal; }
@@ -92,11 +92,10 @@ NARROW = """
   .hosts td.took:empty, .hosts td.line:empty { display: none; } .waves { overflow-x: auto; } .waves table { min-width: 44rem; } }
 """
 PAPER = """
-@media print { @page { size: A4 landscape; margin: 12mm; } body { padding: 0; max-width: none; font-size: 10px; }
+@media print { @page { size: A4 landscape; margin: 12mm; } html { font-size: 11px; } body { padding: 0; max-width: none; font-size: 10px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } thead th { position: static; }
-  thead { display: table-header-group; } tr, .troubles li, .legend { break-inside: avoid; } h2 { break-after: avoid; }
-  .reason { font-size: 9px; } .troubles li { break-inside: auto; } .hosts .host { width: 7rem; } .took { width: 5.5rem; } a { text-decoration: none; }
-  .hosts .guests ul { grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); } }
+  thead { display: table-header-group; } tr, .legend { break-inside: avoid; } h2 { break-after: avoid; }
+  .reason { font-size: 9px; } .time text { font-size: 8px; } a { text-decoration: none; } }
 """
 
 

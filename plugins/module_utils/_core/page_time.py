@@ -12,7 +12,7 @@ from . import xml
 
 # Seconds between two marks of an axis.
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 7 * 86400)
-MOST_MARKS = 8
+MOST_MARKS = 6
 # Where each kind of span stands in its row, and how high it is.
 SHAPES = {"staging": (6, 4), "wait": (7, 2), "move": (1, 14), "back": (1, 14), "wave": (1, 14)}
 HEIGHT = 16
@@ -86,7 +86,7 @@ def scale(axis: Axis):
     """Return the marks of the axis, with their times."""
     marks = range(0, int(axis.seconds) + 1, axis.step)
     # The last one would stand beyond the end.
-    shown = [mark for mark in marks if mark <= axis.seconds * 0.94 or mark == 0]
+    shown = [mark for mark in marks if mark <= axis.seconds * 0.88 or mark == 0]
     texts = [xml.element("text", {"x": axis.place(mark), "dx": 3, "y": 12}, show_seconds(mark)) for mark in shown]
     return xml.element("svg", {"class": "time scale", "aria-hidden": "true", "width": "100%", "height": HEIGHT}, *texts)
 

@@ -228,7 +228,9 @@ def _took(story: Story) -> str:
         return ""
     took = show_seconds(sum(end - begin for begin, end in batches)) + _down(story.fates)
     returns = _batches(story, "back")
-    return took + (f", back in {show_seconds(sum(end - begin for begin, end in returns))}" if returns else "")
+    back = f", back in {show_seconds(sum(end - begin for begin, end in returns))}" if returns else ""
+    # A line ends between two times, not within one.
+    return (took + back).replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
 
 
 def _down(fates) -> str:
