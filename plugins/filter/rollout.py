@@ -29,7 +29,8 @@ def rollout_page(hostvars, hosts, image, phase, now, clock, stopped=False, check
         raise ImageError(f"must be a number of seconds, is {clock!r:.80}", "clock")
     stories = tuple(read_story(str(host), _facts(hostvars[host]), plan) for host in hosts)
     shown = (show_time(written, seconds - core.begin_of(stories, seconds)), show_time(written))
-    return render(core.rollout_page(str(image), stories, core.Moment(phase, seconds, *shown, flag_of(stopped, "stopped"), plan)))
+    moment = core.Moment(phase, seconds, *shown, flag_of(stopped, "stopped"), plan)
+    return render(core.rollout_page(str(image), stories, moment))
 
 
 def _facts(known) -> dict:

@@ -31,4 +31,4 @@ def check_target(path: str) -> None:
     except (OSError, RuntimeError) as error:
         raise ImageError(f"{path} cannot be looked at: {error}", "rollout_page") from None
     if start.strip() and not is_page(start.decode("utf-8", "replace")):
-        raise ImageError(f"{path} is there already, and no page of a fleet; another path, or its removal, helps", "rollout_page")
+        raise ImageError(f"{path} is there already, and is no page of a fleet: name another path, or remove it", "rollout_page")

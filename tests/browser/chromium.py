@@ -75,7 +75,7 @@ class Chromium:
     def _next(self) -> dict:
         end = time.monotonic() + SECONDS
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._read], [], [], max(0, end - time.monotonic()))
+            ready = select.select([self._read], [], [], max(0, end - time.monotonic()))[0]
             part = os.read(self._read, 1 << 20) if ready else b""
             assert part, "chromium does not answer"
             self._rest += part

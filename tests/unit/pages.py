@@ -129,7 +129,8 @@ def answers() -> dict:
     }
     told["hv-05"] = {"msg": "Failed to connect to the host via ssh: No route to host", "unreachable": True}
     told["hv-08"]["guests"][0]["generation_state"] = "pending"
-    told["hv-09"]["guests"][0]["generations"] = [{"number": 3, "state": "bad", "version": "2.0", "reason": "no answer of the shop"}]
+    bad = {"number": 3, "state": "bad", "version": "2.0", "reason": "no answer of the shop"}
+    told["hv-09"]["guests"][0]["generations"] = [bad]
     told["hv-06"]["guests"][0]["generations"] = [{"number": 3, "state": "staged", "version": "2.1"}]
     told["hv-10"]["guests"][1]["state"] = "shutoff"
     told["hv-11"] = {"guests": []}

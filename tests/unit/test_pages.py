@@ -235,9 +235,19 @@ def test_more_versions_than_colours():
 
 @pytest.mark.parametrize(
     "seconds, told",
-    [(0, "0 s"), (0.414, "0.41 s"), (9.999, "10 s"), (12.34, "12.3 s"), (59.96, "1 min"), (60, "1 min"), (125, "2 min 5 s"),
-     (3600, "1 h"), (3900, "1 h 5 min"), (90000, "1 d 1 h")],
-)  # fmt: skip
+    [
+        (0, "0 s"),
+        (0.414, "0.41 s"),
+        (9.999, "10 s"),
+        (12.34, "12.3 s"),
+        (59.96, "1 min"),
+        (60, "1 min"),
+        (125, "2 min 5 s"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
 def test_durations(seconds, told):
     assert show_seconds(seconds) == told
 
@@ -254,13 +264,14 @@ def test_each_mark_differs_without_colour():
     assert "prefers-color-scheme: dark" in style(None) and "@media print" in style(None)
 
 
-@examples(100)
-@given(
-    st.dictionaries(
-        st.sampled_from([f"__rollout_{name}" for name in "began staged wave wave_began passed failed done moves backs".split()]),
-        st.recursive(st.none() | st.booleans() | st.floats() | WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)),
-    )
+FACTS = [f"__rollout_{name}" for name in "began staged wave wave_began passed failed done moves backs confirmed".split()]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)
 )
+
+
+@examples(100)
+@given(st.dictionaries(st.sampled_from(FACTS), ANYTHING))
 def test_facts_of_any_kind(facts):
     page = shown({"a": facts}, "moved", BEGIN, stopped=True)
     html5lib.HTMLParser(strict=True).parse(page)
@@ -292,7 +303,7 @@ def test_the_path(tmp_path):
     assert write(tmp_path / "old.html") == write(tmp_path / "empty.html") == page
     (tmp_path / "mine").write_bytes(b"\xff\x00 keep me")
     for path, error in (
-        (tmp_path / "mine", "is there already, and no page of a fleet"),
+        (tmp_path / "mine", "is there already, and is no page of a fleet"),
         (tmp_path, "is no file"),
         (tmp_path / "no/such", "does not exist"),
         ("/dev/null", "is no file"),

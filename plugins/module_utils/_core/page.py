@@ -1,7 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet as one HTML page, whole in itself: versions as colours, hosts and their guests, waves on a time line, failures."""
+"""A fleet as one HTML page: versions as colours, hosts and their guests, waves on a time line, failures."""
 
 from __future__ import annotations
 
@@ -133,5 +133,6 @@ def _places(troubles: list[Trouble], numbers: dict):
     links = []
     for host, names in guests.items():
         label = host + (f": {', '.join(names)}" if names else "")
-        links.append(xml.element("a", {"href": f"#h{numbers[host]}"} if host in numbers else None, xml.element("bdi", None, label)))
+        place = {"href": f"#h{numbers[host]}"} if host in numbers else None
+        links.append(xml.element("a", place, xml.element("bdi", None, label)))
     return xml.inline("p", {"class": "places"}, *links)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import xml
-from .page_time import Axis, Span, bar, scale
+from .page_time import Axis, Span, head_of, row
+from .status import counted
 
 # What may be told of a guest: a sign, its meaning, and whether the word stands beside each guest, not in the legend only.
 MARKS = {
@@ -73,8 +74,7 @@ def grid(groups: tuple[Group, ...], palette, axis: Optional[Axis]):
     heads = [xml.element("th", {"scope": "col", "class": name.lower()}, name) for name in ("Host", "Guests")]
     if axis:
         heads.append(xml.element("th", {"scope": "col", "class": "took"}, "Moved in"))
-        unseen = xml.element("span", {"class": "unseen"}, "Time line")
-        heads.append(xml.element("th", {"scope": "col", "class": "line"}, unseen, scale(axis)))
+        heads.append(head_of(axis))
     numbers = iter(range(1, 1 + sum(len(group.lines) for group in shown)))
     bodies = [_body(group, palette, axis, numbers, len(heads)) for group in shown]
     head = xml.element("thead", None, xml.element("tr", None, *heads))
@@ -87,8 +87,7 @@ def _body(group: Group, palette, axis: Optional[Axis], numbers, width: int):
     if group.title:
         note = xml.element("span", {"class": "note"}, group.note) if group.note else None
         name = xml.element("span", {"class": "name"}, group.title)
-        count = f"{len(group.lines)} host{'' if len(group.lines) == 1 else 's'}"
-        label = xml.element("span", {"class": "count"}, count)
+        label = xml.element("span", {"class": "count"}, counted(len(group.lines), "host"))
         head = xml.inline("th", {"scope": "rowgroup", "colspan": width}, name, label, note)
         rows.append(xml.element("tr", {"class": f"group {group.outcome}"}, head))
     rows += [_row(line, palette, axis, next(numbers)) for line in group.lines]
@@ -100,7 +99,7 @@ def _row(line: Line, palette, axis: Optional[Axis], number: int):
     cells = [host, xml.element("td", {"class": "guests"}, _error(line), _guests(line, palette))]
     if axis:
         cells.append(xml.element("td", {"class": "took"}, line.took))
-        cells.append(xml.element("td", {"class": "line"}, bar(line.spans, axis, palette) if line.spans else None))
+        cells.append(xml.element("td", {"class": "line"}, row(line.spans, axis, palette) if line.spans else None))
     return xml.element("tr", {"class": "bad"} if line.error else None, *cells)
 
 

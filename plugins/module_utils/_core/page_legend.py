@@ -63,7 +63,7 @@ def _order(image: Optional[str], version: Optional[str]) -> tuple:
     """Return the place of a version: 1.10 comes after 1.9, and what has no version comes last."""
     parts = re.findall(r"[0-9]+|[^0-9]+", version or "")
     # Digits that are none to int() are text.
-    natural = [(0, int(part), "") if part.isascii() and part.isdigit() and len(part) < 20 else (1, 0, part) for part in parts]
+    natural = [(0, int(part), "") if len(part) < 20 and part.isascii() and part.isdigit() else (1, 0, part) for part in parts]
     return (version is None, image or "", natural, version or "")
 
 
@@ -88,7 +88,7 @@ def legends(palette: Palette, lines: list[Line], timed: bool):
         _entry(f"chip {palette.colour(*key)}", "", palette.label(*key), _guests(count)) for key, count in palette.counts
     ]
     marks = Counter(cell.mark for line in lines for cell in line.cells)
-    signs = [_entry(f"chip plain m-{mark}", sign, word, _guests(marks[mark])) for mark, (sign, word, _) in MARKS.items() if marks[mark]]
+    signs = [_entry(f"chip plain m-{mark}", *MARKS[mark][:2], _guests(marks[mark])) for mark in MARKS if marks[mark]]
     silent = sum(line.error is not None for line in lines)
     if silent:
         signs.append(_entry("chip plain m-failed", "⚠", "host failed or without an answer", counted(silent, "host")))
@@ -111,7 +111,8 @@ def _entry(classes: str, sign: str, label: str, count: str):
 
 def _sample(kind: str, words: str):
     """Return how a span of the time line looks, and what it is."""
-    looks = xml.element("svg", {"class": "time", "aria-hidden": "true", "width": 40, "height": HEIGHT}, shape(kind, "5%", "90%"))
+    size = {"width": 40, "height": HEIGHT}
+    looks = xml.element("svg", {"class": "time", "aria-hidden": "true", **size}, shape(kind, "5%", "90%"))
     return xml.inline("li", None, looks, xml.element("span", None, words))
 
 

@@ -64,7 +64,8 @@ th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align
 thead th { position: sticky; top: 0; z-index: 1; background: var(--head); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .hosts { table-layout: fixed; } .took { width: 8rem; font-size: .85rem; }
-.waves th, .waves .number { white-space: nowrap; } .waves td:nth-child(5) { min-width: 11rem; } .waves .bad td:nth-child(5) { color: var(--bad); font-weight: 600; }
+.waves th, .waves .number { white-space: nowrap; }
+.waves td:nth-child(5) { min-width: 11rem; } .waves .bad td:nth-child(5) { color: var(--bad); font-weight: 600; }
 .group th { padding-top: .8rem; }
 .group .name { font-size: 1.05rem; } .group .count, .group .note { margin-left: .8rem; }
 .group.bad .note { color: var(--bad); font-weight: 600; }

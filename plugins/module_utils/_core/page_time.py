@@ -62,11 +62,11 @@ class Axis:
         return 100 * min(max(seconds, 0.0), self._whole) / self._whole
 
 
-def bar(spans, axis: Axis, palette):
+def row(spans, axis: Axis, palette):
     """Return the spans of one row."""
     shapes = [_shape(span, axis, palette) for span in spans]
-    told = "; ".join(span.text for span in spans)
-    return xml.element("svg", {"class": "time", "role": "img", "width": "100%", "height": HEIGHT, "aria-label": told}, *shapes)
+    told = {"role": "img", "aria-label": "; ".join(span.text for span in spans)}
+    return xml.element("svg", {"class": "time", **told, "width": "100%", "height": HEIGHT}, *shapes)
 
 
 def _shape(span: Span, axis: Axis, palette):
@@ -82,7 +82,13 @@ def shape(kind: str, place: str, width: str, colour: str = "", text: Optional[st
     return xml.element("rect", {"x": place, "width": width, "y": top, "height": height, "class": classes}, title)
 
 
-def scale(axis: Axis):
+def head_of(axis: Axis):
+    """Return the head of a column of time lines."""
+    unseen = xml.element("span", {"class": "unseen"}, "Time line")
+    return xml.element("th", {"scope": "col", "class": "line"}, unseen, _scale(axis))
+
+
+def _scale(axis: Axis):
     """Return the marks of the axis, with their times."""
     marks = range(0, int(axis.seconds) + 1, axis.step)
     # The last one would stand beyond the end.
@@ -97,7 +103,7 @@ def waves(groups, axis: Axis):
     if not bands:
         return None
     heads = [xml.element("th", {"scope": "col"}, name) for name in ("Wave", "Hosts", "Began", "Took", "Outcome")]
-    heads.append(xml.element("th", {"scope": "col", "class": "line"}, xml.element("span", {"class": "unseen"}, "Time line"), scale(axis)))
+    heads.append(head_of(axis))
     rows = [_wave(group, axis) for group in bands]
     return xml.element(
         "section",
@@ -119,15 +125,15 @@ def _wave(group, axis: Axis):
         xml.element("td", {"class": "number"}, show_seconds(span.begin)),
         xml.element("td", {"class": "number"}, show_seconds(span.end - span.begin)),
         xml.element("td", None, group.note),
-        xml.element("td", {"class": "line"}, bar((span,), axis, None)),
+        xml.element("td", {"class": "line"}, row((span,), axis, None)),
     )
 
 
 def show_seconds(seconds: float) -> str:
     """Return a duration: 0.41 s, 12.3 s, 2 min 5 s, 1 h 5 min."""
     if seconds < 59.95:
-        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s" if seconds < 10 else f"{seconds:.1f}".removesuffix(".0") + " s"
-    # The same first two units as whole numbers, so that 59.7 s of a minute are not 60.
+        return f"{seconds:.{2 if seconds < 10 else 1}f}".rstrip("0").rstrip(".") + " s"
+    # Whole seconds first, so that no unit is told 60 times.
     whole = round(seconds)
     for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -90,7 +90,8 @@ def _way(stories: tuple[Story, ...]) -> str:
     ((image, aim),) = aims
     olds = {fate.old for fate in fates}
     # They may come from several.
-    return f" of {image or 'an image'}, {olds.pop() or 'unknown'} → {aim}" if len(olds) == 1 else f" of {image or 'an image'} to {aim}"
+    way = f", {olds.pop() or 'unknown'} → {aim}" if len(olds) == 1 else f" to {aim}"
+    return f" of {image or 'an image'}{way}"
 
 
 def _waves(stories: tuple[Story, ...], moment: Moment) -> list[_Wave]:
@@ -192,7 +193,8 @@ def _cell(fate: Fate) -> Cell:
         notes.append(f"was down {show_seconds(fate.downtime)}")
     if fate.reason:
         notes.append(fate.reason if len(fate.reason) <= NOTE else f"{fate.reason[:NOTE]} …")
-    return Cell(fate.guest, fate.image, fate.now, fate.mark, f"to {fate.aim}" if fate.mark == "planned" else "", tuple(notes))
+    words = f"to {fate.aim}" if fate.mark == "planned" else ""
+    return Cell(fate.guest, fate.image, fate.now, fate.mark, words, tuple(notes))
 
 
 def _spans(story: Story, wave: Optional[_Wave], start: float, staged: float, moment: Moment):
@@ -204,7 +206,8 @@ def _spans(story: Story, wave: Optional[_Wave], start: float, staged: float, mom
     for kind, verb in (("move", "moved"), ("back", "taken back")):
         for (begin, end), fates in _batches(story, kind).items():
             names = ", ".join(fate.guest for fate in fates)
-            text = f"{names} {verb}: from {show_seconds(begin - start)} to {show_seconds(end - start)}{_down(fates) if kind == 'move' else ''}"
+            down = _down(fates) if kind == "move" else ""
+            text = f"{names} {verb}: from {show_seconds(begin - start)} to {show_seconds(end - start)}{down}"
             shown = fates[0].aim if kind == "move" else fates[0].now
             yield Span(kind, begin - start, end - start, text, (fates[0].image, shown))
             last = max(last or end, end)

@@ -54,7 +54,8 @@ def read_story(host: str, facts: dict, check: bool) -> Story:
     told = [guest for guest in _list(staged.get("guests")) if isinstance(guest, dict)]
     fates = tuple(_fate(guest, facts, check) for guest in told)
     wave = tuple(str(name) for name in _list(facts.get("wave")))
-    return Story(host, seconds_of(facts.get("began")), wave, seconds_of(facts.get("wave_began")), fates, bool(staged), _error(facts, told))
+    began, wave_began = seconds_of(facts.get("began")), seconds_of(facts.get("wave_began"))
+    return Story(host, began, wave, wave_began, fates, bool(staged), _error(facts, told))
 
 
 def _error(facts: dict, told: list) -> Optional[str]:
@@ -84,7 +85,9 @@ def _fate(staged: dict, facts: dict, check: bool) -> Fate:
     downtime = None if check else seconds_of(done.get("downtime"))
     returned = None if check else _times((back.get("begin"), back.get("end")))
     text = None if reason is None else str(reason)
-    aim = version_of(done.get("version"), done.get("release")) if done and not done.get("error") else None
+    aim = version_of(done.get("version"), done.get("release"))
+    # One that failed before its switch tells the version that it has.
+    aim = None if done.get("error") and aim == old else aim
     return Fate(name, staged.get("image"), old, now, aim, mark, text, None if check else move, returned, downtime)
 
 
