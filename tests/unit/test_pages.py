@@ -192,6 +192,17 @@ def test_a_host_that_could_not_stage(result, error):
     assert page["groups"] == ["Failed before any guest moved 1 host", "Not moved yet 1 host"]
 
 
+def test_each_wave_of_a_serial_play_is_staged_by_itself():
+    facts = staged(2, 1)
+    second = {"host2": facts.pop("host2")}
+    end = moved(facts, [1], {})
+    second["host2"]["__rollout_began"] = end
+    page = read(shown({**facts, **second}, "moved", moved(second, [1], {}, begin=end + 3)))
+    assert page["verdict"] == "Done in 2 waves."
+    assert page["times"]["host1"][0] == "staging: 8 s"
+    assert page["times"]["host2"][0] == "staging: 3 s"
+
+
 def test_nothing_to_move():
     facts = {"a": {"__rollout_began": BEGIN, "__rollout_staged": {"guests": [guest(status="current")]}}}
     facts["b"] = {"__rollout_began": BEGIN, "__rollout_staged": {"guests": [guest(status="skipped", image="db")]}}

@@ -62,10 +62,11 @@ def rollout_page(image: str, stories: tuple[Story, ...], moment: Moment) -> Page
     waves = _waves(stories, moment)
     placed = {story.host for wave in waves for story in wave.stories}
     rest = [story for story in stories if story.host not in placed]
-    groups = [_wave_group(wave, waves, start, moment) for wave in waves]
-    staged = min([moment.clock if moment.phase != "staging" else start, *(wave.begin for wave in waves)])
+    # Staging ends when the next wave begins. In a play with `serial`, each wave is staged by itself.
+    ends = (*(wave.begin for wave in waves), moment.clock)
+    groups = [_wave_group(wave, start, ends, moment) for wave in waves]
     for kind, title in REST.items():
-        lines = tuple(_line(story, None, start, staged, moment) for story in rest if _kind(story) == kind)
+        lines = tuple(_line(story, None, start, ends, moment) for story in rest if _kind(story) == kind)
         groups += [Group(title, lines, outcome="bad" if kind == "fallen" else "open")] if lines else []
     outcome, verdict = _verdict(waves, rest, moment)
     known = [*(story for wave in waves for story in wave.stories), *rest]
@@ -125,13 +126,13 @@ def _after(story: Story) -> Story:
     return replace(story, fates=fates, error=story.error or LOST)
 
 
-def _wave_group(wave: _Wave, waves: list[_Wave], start: float, moment: Moment) -> Group:
+def _wave_group(wave: _Wave, start: float, ends: tuple[float, ...], moment: Moment) -> Group:
     begin, end = wave.begin - start, wave.end - start
     bad = wave.wrong
     outcome = "bad" if bad else "open" if wave.going_on or moment.check else "good"
-    note = _wave_note(wave, bad, moment, wave is waves[-1])
+    note = _wave_note(wave, bad, moment, wave.number == len(ends) - 1)
     text = f"wave {wave.number}: from {show_seconds(begin)} to {show_seconds(end)}; {note}"
-    lines = tuple(_line(story, wave, start, waves[0].begin, moment) for story in wave.stories)
+    lines = tuple(_line(story, wave, start, ends, moment) for story in wave.stories)
     span = None if moment.check else Span("wave", begin, end, text)
     return Group(f"Wave {wave.number}", lines, note, outcome, span)
 
@@ -177,12 +178,12 @@ def _kind(story: Story) -> str:
     return "waiting" if not story.asked or any(fate.mark not in STAY for fate in story.fates) else "staying"
 
 
-def _line(story: Story, wave: Optional[_Wave], start: float, staged: float, moment: Moment) -> Line:
+def _line(story: Story, wave: Optional[_Wave], start: float, ends: tuple[float, ...], moment: Moment) -> Line:
     cells = tuple(_cell(fate) for fate in story.fates)
     error = None if story.error is None else story.error.splitlines()[0] if story.error else "failed"
     if moment.check:
         return Line(story.host, cells, error)
-    return Line(story.host, cells, error, tuple(_spans(story, wave, start, staged, moment)), _took(story))
+    return Line(story.host, cells, error, tuple(_spans(story, wave, start, ends)), _took(story))
 
 
 def _cell(fate: Fate) -> Cell:
@@ -197,10 +198,10 @@ def _cell(fate: Fate) -> Cell:
     return Cell(fate.guest, fate.image, fate.now, fate.mark, words, tuple(notes))
 
 
-def _spans(story: Story, wave: Optional[_Wave], start: float, staged: float, moment: Moment):
+def _spans(story: Story, wave: Optional[_Wave], start: float, ends: tuple[float, ...]):
     """Give what a host did, in order: staged, moved its guests, took some back, waited for its wave."""
     if story.began is not None:
-        end = max(staged, story.began)
+        end = next((end for end in ends if end >= story.began), story.began)
         yield Span("staging", story.began - start, end - start, f"staging: {show_seconds(end - story.began)}")
     last = None
     for kind, verb in (("move", "moved"), ("back", "taken back")):
