@@ -150,10 +150,11 @@ def _wave_note(wave: _Wave, bad: list[Story], moment: Moment, last: bool) -> str
 def _verdict(waves: list[_Wave], rest: list[Story], moment: Moment) -> tuple[str, str]:
     """Return how a rollout stands: a key of VERDICTS, and a sentence."""
     fallen, waiting = ([story for story in rest if _kind(story) == kind] for kind in ("fallen", "waiting"))
-    wrong = [story for wave in waves for story in wave.wrong]
+    wrong = [*fallen, *(story for wave in waves for story in wave.wrong)]
     left = f"; {counted(len(waiting), 'host')} not moved yet" if waiting else ""
     if moment.phase == "staging":
-        return "open", f"The new version is being staged; no guest has moved. {CUT}."
+        moved = f"{counted(len(waves), 'wave')} done" if waves else "no guest has moved"
+        return "open", f"The new version is being staged; {moved}. {CUT}."
     if moment.phase == "moving":
         return "open", f"Wave {len(waves)} is on its way{left}. {CUT}, and a guest of that wave may be pending."
     if fallen and not waves:
