@@ -3,11 +3,12 @@
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
 set -euo pipefail
 
-PARTS=(unit fuzz pairs integration-own sanity sanity-newest lint integration molecule galaxy)
+PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint integration molecule galaxy)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
     [pairs]="the domains of libvirt's own test suite, as libvirt wrote them"
+    [browser]='the pages in a real Chromium'
     [integration-own]='the targets that bring a libvirtd of their own (root)'
     [sanity]='ansible-test sanity'
     [sanity-newest]='the same with the newest ansible-core, where there is a Python for it'
@@ -41,6 +42,11 @@ run_pairs() {
         return 0
     fi
     VIRT_IMAGE_LIBVIRT=$suite run_pytest "$@" tests/unit/test_libvirt_pairs.py
+}
+
+# The pages in a real Chromium; its pictures are in .build/browser. One browser, one process.
+run_browser() {
+    run_pytest --numprocesses 0 "$@" tests/browser
 }
 
 run_pytest() {

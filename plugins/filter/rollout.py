@@ -1,16 +1,44 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that the role virt.image.rollout prepares its guests with."""
+"""The filters of the role virt.image.rollout: its guests, and the page that shows what became of them."""
 
 from __future__ import annotations
 
+from ansible_collections.virt.image.plugins.module_utils._core import rollout_page as core
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.page import render
 from ansible_collections.virt.image.plugins.module_utils._core.rollout import rollout_guests
-from ansible_collections.virt.image.plugins.plugin_utils.door import door
+from ansible_collections.virt.image.plugins.module_utils._core.story import read_story, seconds_of
+from ansible_collections.virt.image.plugins.plugin_utils.door import door, flag_of, text_of
+from ansible_collections.virt.image.plugins.plugin_utils.page_file import check_target
+from ansible_collections.virt.image.plugins.plugin_utils.time import show_time, time_of
+
+# What the role notes of each host, and registers.
+FACTS = "began staged activated seen returned confirmed wave wave_began passed failed done moves backs".split()
+
+
+def rollout_page(hostvars, hosts, image, phase, now, clock, stopped=False, check=False, path=None) -> str:
+    if path is not None:
+        check_target(text_of(path, "the path of a page"))
+    written = time_of(now, "now")
+    if phase not in core.PHASES:
+        raise ImageError(f"is {phase!r:.80}; it is one of {', '.join(core.PHASES)}", "phase")
+    seconds, plan = seconds_of(clock), flag_of(check, "check")
+    if seconds is None:
+        raise ImageError(f"must be a number of seconds, is {clock!r:.80}", "clock")
+    stories = tuple(read_story(str(host), _facts(hostvars[host]), plan) for host in hosts)
+    shown = (show_time(written, seconds - core.begin_of(stories, seconds)), show_time(written))
+    moment = core.Moment(phase, seconds, *shown, flag_of(stopped, "stopped"), plan)
+    return render(core.rollout_page(str(image), stories, moment))
+
+
+def _facts(known) -> dict:
+    return {name: known[f"__rollout_{name}"] for name in FACTS if f"__rollout_{name}" in known}
 
 
 class FilterModule:
     """The filters of the role virt.image.rollout."""
 
     def filters(self) -> dict:
-        return {"rollout_guests": door(rollout_guests)}
+        return {function.__name__: door(function) for function in (rollout_guests, rollout_page)}

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.virt.image.plugins.filter.status import FilterModule, parse_time
+from ansible_collections.virt.image.plugins.filter.status import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core.status import show_age
+from ansible_collections.virt.image.plugins.plugin_utils.time import parse_time
 
 ROWS, TABLE = (FilterModule().filters()[name] for name in ("status_rows", "status_table"))
 NOW = "2026-01-31T12:00:00+00:00"

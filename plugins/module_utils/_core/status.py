@@ -11,6 +11,7 @@ from typing import Optional
 
 WIDTH = 96
 HEADS = ("HOST", "GUEST", "IMAGE", "VERSION", "GENERATION", "STATE", "AGE")
+BACK = " was rolled back"
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -34,6 +35,11 @@ class Row:
     error: Optional[str] = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """Return the notes of versions that were rolled back."""
+        return tuple(note for note in self.notes if BACK in note)
+
 
 # Those that guest_info tells, under the same names.
 TOLD = ("image", "version", "release", "generation", "state", "generation_state", "since")
@@ -55,7 +61,7 @@ def _notes(guest: dict):
         if one.get("state") == "staged":
             yield f"{name} is staged"
         elif one.get("state") == "bad" and (one.get("number") or 0) > (guest.get("generation") or 0):
-            yield f"{name} was rolled back" + (f": {one['reason']}" if one.get("reason") else "")
+            yield f"{name}{BACK}" + (f": {one['reason']}" if one.get("reason") else "")
 
 
 def unknown(host: str, error: str) -> Row:
@@ -74,14 +80,15 @@ def table(rows: tuple[Row, ...]) -> list[str]:
         for note in (*([row.error] if row.error else []), *row.notes):
             report += textwrap.wrap(note, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
     guests, hosts = sum(row.guest is not None for row in rows), len({row.host for row in rows})
-    return [*report, f"{_count(guests, 'guest')} on {_count(hosts, 'host')}, {_count(_silent(rows), 'host')} without an answer"]
+    return [*report, f"{counted(guests, 'guest')} on {counted(hosts, 'host')}, {counted(_silent(rows), 'host')} without an answer"]
 
 
 def _silent(rows: tuple[Row, ...]) -> int:
     return sum(row.error is not None for row in rows)
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, with their noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -90,11 +97,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         return (row.host, "?", *[""] * (len(HEADS) - 2))
     if row.guest is None:
         return (row.host, "-", *[""] * (len(HEADS) - 2))
-    version = "-".join(part for part in (row.version, row.release) if part)
+    version = version_of(row.version, row.release)
     generation = "" if row.generation is None else str(row.generation)
     if row.generation_state not in (None, "confirmed"):
         generation = f"{generation} {row.generation_state}".strip()
     return (row.host, row.guest, row.image or "-", version or "-", generation or "-", row.state or "-", show_age(row.age))
+
+
+def version_of(version: Optional[str], release: Optional[str]) -> Optional[str]:
+    """Return a version with its release, or None where there is neither."""
+    return "-".join(part for part in (version, release) if part) or None
 
 
 def show_age(seconds: Optional[int]) -> str:

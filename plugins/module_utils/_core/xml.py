@@ -32,6 +32,9 @@ MAX_NAME = 256
 MAX_ATTRIBUTE = 64 * 1024
 # lxml takes time with the square of their number.
 MAX_ATTRIBUTES = 256
+# What XML allows and HTML does not: control characters, and the last two of each plane, which are no characters.
+NO_CHARACTERS = "".join(chr(plane << 16 | end) for plane in range(1, 17) for end in (0xFFFE, 0xFFFF))
+CONTROL = re.compile(f"[\r\x7f-\x9f\ufdd0-\ufdef{NO_CHARACTERS}]")
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 
@@ -186,6 +189,14 @@ def element(tag: str, attributes: Optional[dict] = None, *children):
     return made
 
 
+def inline(tag: str, attributes: Optional[dict] = None, *children):
+    """Return an element whose children are elements of one line of text, with a space between them."""
+    made = element(tag, attributes, *children)
+    for child in made[:-1]:
+        child.tail = " "
+    return made
+
+
 def leaf(tag: str, value):
     """Return <tag>value</tag>, or None for None."""
     return None if value is None else element(tag, None, value)
@@ -200,6 +211,12 @@ def to_text(root) -> str:
     """Return an element as indented text, the same bytes for the same tree."""
     etree.indent(root, space="  ")
     return etree.tostring(root, encoding="unicode").rstrip() + "\n"
+
+
+def to_html(root) -> str:
+    """Return the element <html> as an HTML5 document; control characters, which HTML forbids, become `?`."""
+    shown = etree.tostring(root, method="html", encoding="unicode", doctype="<!DOCTYPE html>")
+    return CONTROL.sub("?", shown) + "\n"
 
 
 def xpath(node) -> str:

@@ -6,6 +6,7 @@
     PYTHON fleet.py make NUMBER
     PYTHON fleet.py play ARGUMENT...     ansible-playbook, as the fleet's user
     PYTHON fleet.py look                 what each guest wrote to its user disk: how often it booted, the last version
+    PYTHON fleet.py page FILE            what a page of the home folder shows
     PYTHON fleet.py stop HOST            its daemon
     PYTHON fleet.py remove
 
@@ -201,6 +202,28 @@ def look() -> None:
     print(json.dumps({disk.parts[-3]: disk.read_bytes()[:5].decode() for disk in disks}))
 
 
+def page(name: str) -> None:
+    """Print what a page shows: the verdict, the waves, each host's guests with the words of its row, the reasons."""
+    # Only this verb needs it.
+    from lxml import html
+
+    def said(node):
+        return " ".join(node.text_content().split())
+
+    tree = html.parse(str(BASE / "home" / name)).getroot()
+    rows = {said(row[0]): row for row in tree.findall(".//table[@class]/tbody/tr") if row[0].get("scope") == "row"}
+    told = {
+        "title": tree.findtext(".//title"),
+        "verdict": said(tree.find(".//strong")),
+        "waves": [[said(cell) for cell in row[:5]] for row in tree.findall(".//section[@class='waves']//tbody/tr")],
+        "hosts": {host: said(row[1]) for host, row in rows.items()},
+        "colours": {host: row[1].xpath("string(.//li/@class)") for host, row in rows.items()},
+        "times": {host: [title.text for title in row.findall(".//title")] for host, row in rows.items()},
+        "reasons": [said(item) for item in tree.findall(".//section[@class='troubles']//li")],
+    }
+    print(json.dumps(told))
+
+
 def stop(host: str) -> None:
     """Stop the daemon of a host; its guest runs on."""
     os.kill(int((RUN / host / "libvirt/libvirtd.pid").read_text()), signal.SIGTERM)
@@ -253,4 +276,4 @@ if __name__ == "__main__":
     if verb == "make":
         make(int(*words))
     else:
-        {"play": play, "look": look, "stop": stop, "remove": remove}[verb](*words)
+        {"play": play, "look": look, "page": page, "stop": stop, "remove": remove}[verb](*words)

@@ -1,0 +1,34 @@
+# Copyright: virt.image contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a page may be written, on the control node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.module_utils._core.page import is_page
+
+# The mark of a page stands well before that.
+START = 1024
+
+
+def check_target(path: str) -> None:
+    """Refuse a path where a page cannot be, or whose file is no page of ours; raise ImageError."""
+    if "\0" in path:
+        raise ImageError(f"{path!r} has a character that no path can have", "rollout_page")
+    try:
+        target = Path(path).expanduser()
+        if not target.parent.is_dir():
+            raise ImageError(f"the folder of {path} does not exist", "rollout_page")
+        if not target.exists():
+            return
+        if not target.is_file():
+            raise ImageError(f"{path} is no file; it names the file that the page is to be", "rollout_page")
+        with target.open("rb") as file:
+            start = file.read(START)
+    except (OSError, RuntimeError) as error:
+        raise ImageError(f"{path} cannot be looked at: {error}", "rollout_page") from None
+    if start.strip() and not is_page(start.decode("utf-8", "replace")):
+        raise ImageError(f"{path} is there already, and is no page of a fleet: name another path, or remove it", "rollout_page")
