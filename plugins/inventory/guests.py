@@ -248,7 +248,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         guests, troubles, states = [], [], self.get_option("states")
         for target, answer in zip(targets, answers):
             if isinstance(answer, ImageError):
-                troubles.append(f"{target.uri} is left out: {answer}")
+                troubles.append(str(answer) if target.uri in str(answer) else f"{target.uri}: {answer}")
                 continue
             hypervisor = target.name or answer.hostname or "localhost"
             troubles += [f"{hypervisor}: {why}" for why in answer.left_out]

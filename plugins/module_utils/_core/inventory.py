@@ -13,7 +13,7 @@ from typing import Optional
 from .asker import Asker
 from .errors import ImageError, Problems
 from .lifecycle import RUNNING
-from .names import UNPRINTABLE, plain
+from .names import name_mistake, plain
 from .telling import FAMILIES, SOURCES, Address, Told
 from .values import to_plain
 
@@ -143,9 +143,10 @@ def settle_names(named) -> Names:
     """
     names, same = Names(), {}
     for name, seen in named:
-        mistake = name_mistake(name)
+        mistake = host_mistake(name)
         if mistake:
-            names.left_out.append(f"guest {seen} is left out: its name {mistake}; the option hostnames gives it another")
+            why = f"its name in the inventory {mistake}; the option hostnames gives it another"
+            names.left_out.append(f"guest {seen} is left out: {why}")
         else:
             same.setdefault(name, []).append(seen)
     for name, many in same.items():
@@ -156,17 +157,20 @@ def settle_names(named) -> Names:
             names.kept[name] = running[0]
         else:
             names.left_out.append(
-                f"{' and '.join(map(str, many))} have the same name in the inventory, {plain(name)}, and are left out; "
+                f"guests {' and '.join(map(str, many))} are left out: each would be called {name} in the inventory; "
                 "the option hostnames gives them different ones"
             )
     return names
 
 
-def name_mistake(name: str) -> Optional[str]:
-    """Return why Ansible would take a host's name for something else, or None."""
-    bad = UNPRINTABLE.search(name)
-    if bad:
-        return f"holds {bad[0]!r}"
+def host_mistake(name: str) -> Optional[str]:
+    """Return why a host cannot be called so, or None.
+
+    To Ansible it would be something else. A name that begins with a dash is an option to ssh; one with dots, a folder.
+    """
+    mistake = name_mistake(name)
+    if mistake:
+        return mistake
     if name in OTHERS:
-        return f"{name} is Ansible's own"
-    return f"{name} is a pattern of hosts to Ansible" if PATTERN.search(name) or not name.strip() else None
+        return f"is Ansible's own: {name}"
+    return f"is a pattern of hosts: {name}" if PATTERN.search(name) else None
