@@ -15,8 +15,7 @@ description:
   - A guest's C(ansible_host) is an address that libvirt knows from its DHCP server, from the guest's agent or from the host's
     ARP table. A guest without one has no C(ansible_host). How Ansible connects is not changed.
   - The name of the configuration file ends with C(virt_image.yml) or C(virt_image.yaml).
-  - Each libvirt is asked by a process of its own, several at the same time. It only looks; as root is not needed where the user
-    may connect to libvirt.
+  - Each libvirt is asked by a process of its own, several at the same time. Nothing is changed.
 author:
   - virt.image contributors (!UNKNOWN)
 requirements:
@@ -56,7 +55,8 @@ options:
       - V(lease) is the DHCP server of libvirt's networks, V(arp) the ARP table of the host. V(agent) is the guest agent, which
         also knows addresses on bridges, and the names of the guest's interfaces.
       - What an agent tells is the guest's own word. Leave V(agent) out where a guest may want to be taken for another machine.
-      - An agent that hangs delays the inventory by some seconds. All agents of one libvirt have half of O(timeout).
+      - An agent that hangs delays the inventory by some seconds, for libvirt's limit for its answers (C(virsh guest-agent-timeout))
+        is set for the question, and libvirt's default after it. All agents of one libvirt have half of O(timeout).
     type: list
     elements: str
     choices: [lease, agent, arp]
