@@ -228,7 +228,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         known = self.option_definitions
         for name in config:
             if name not in known:
-                raise ImageError(f"has no option {name}; it has {', '.join(sorted(known))}")
+                raise ImageError(f"there is no option {name}; there are {', '.join(sorted(known))}")
         if self.get_option("timeout") < 1:
             raise ImageError(f"timeout is {self.get_option('timeout')}; it is at least 1")
         prefix = self.get_option("hostvars_prefix")
@@ -248,7 +248,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         guests, troubles, states = [], [], self.get_option("states")
         for target, answer in zip(targets, answers):
             if isinstance(answer, ImageError):
-                troubles.append(str(answer) if target.uri in str(answer) else f"{target.uri}: {answer}")
+                # Where it could not be connected to, the error names it.
+                troubles.append(str(answer) if f" {target.uri}: " in str(answer) else f"{target.uri}: {answer}")
                 continue
             hypervisor = target.name or answer.hostname or "localhost"
             troubles += [f"{hypervisor}: {why}" for why in answer.left_out]

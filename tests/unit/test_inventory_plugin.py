@@ -173,7 +173,7 @@ def test_the_cache(fleet, tmp_path):
 @pytest.mark.parametrize(
     "config, words",
     [
-        ({"uri": "qemu:///system"}, "virt.image.guests: has no option uri; it has address_families, address_sources, "),
+        ({"uri": "qemu:///system"}, "virt.image.guests: there is no option uri; there are address_families, address_sources, "),
         ({"timeout": 0}, "timeout is 0; it is at least 1"),
         ({"hostvars_prefix": "a-"}, "hostvars_prefix is 'a-'; variables are made of letters, digits and _"),
         ({"python_interpreter": "/nowhere"}, "cannot run /nowhere, which is to ask libvirt"),
