@@ -30,7 +30,7 @@ def untemplated(value):
         return [untemplated(one) for one in value]
     if not isinstance(value, str):
         return value
-    trust = getattr(template, "trust_as_template", None)
+    has_trust = hasattr(template, "trust_as_template")
     if PLAIN.fullmatch(value):
-        return trust(value) if trust else value
-    return value if trust else wrap_var(value)
+        return template.trust_as_template(value) if has_trust else value
+    return value if has_trust else wrap_var(value)
