@@ -18,9 +18,10 @@ from ansible_collections.virt.image.plugins.module_utils._core.report import Loo
 from ansible_collections.virt.image.plugins.module_utils._core.telling import Answer
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.plugins.module_utils._io import inventory as program
+from ansible_collections.virt.image.plugins.module_utils._io.connection import Connection
 from ansible_collections.virt.image.plugins.plugin_utils import hypervisors
 from ansible_collections.virt.image.plugins.plugin_utils.hypervisors import Asking, NoBindings, pythons
-from ansible_collections.virt.image.tests.unit.support import text
+from ansible_collections.virt.image.tests.unit.support import message, text
 
 LIVE = text("live/web1.xml")
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel></devices>"
@@ -211,3 +212,9 @@ def test_the_program_needs_no_ansible(tmp_path):
     python.chmod(0o755)
     with pytest.raises(NoBindings, match="there is no libvirt, lxml for"):
         ask(str(python))
+
+
+def test_what_is_no_uri_is_an_error_in_words():
+    link = Connection.__new__(Connection)
+    link.uri = "qemu+ssh://[kvm1/system"
+    assert message(lambda: link.is_local) == "qemu+ssh://[kvm1/system is no URI: Invalid IPv6 URL"
