@@ -15,6 +15,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.values import fro
 from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import look as looking
+from ansible_collections.virt.image.plugins.module_utils._io import sight
 from ansible_collections.virt.image.tests.unit.mutations import mutated_tree
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import examples, message, text, value_or_words
@@ -174,7 +175,7 @@ def _libvirt(monkeypatch):
         VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP=ARP,
         **{constant: number for number, constant in enumerate(door.STATES)},
     )
-    for module in (door, looking, telling):
+    for module in (door, sight, telling):
         monkeypatch.setattr(module, "libvirt", stand_in)
 
 

@@ -58,12 +58,8 @@ class OtherGeneration:
 
 
 @dataclass(frozen=True)
-class GuestReport:
-    """All that is told of one guest; what the record knows is None where we did not make the guest.
-
-    `disks_from` is the XML that the disks were read from, active or inactive. In `drift`, `before` is what was applied; in
-    `pending`, what runs.
-    """
+class GuestFacts:
+    """What one guest is; what the record knows is None where we did not make the guest."""
 
     name: str
     uuid: Optional[str]
@@ -81,6 +77,16 @@ class GuestReport:
     generation_state: Optional[str]
     since: Optional[str]
     owner: Optional[str]
+
+
+@dataclass(frozen=True)
+class GuestReport(GuestFacts):
+    """All that is told of one guest.
+
+    `disks_from` is the XML that the disks were read from, active or inactive. In `drift`, `before` is what was applied; in
+    `pending`, what runs.
+    """
+
     generations: tuple[OtherGeneration, ...]
     disks_from: str
     disks: tuple[GuestDisk, ...]
@@ -108,9 +114,23 @@ def report_guest(look: Look) -> GuestReport:
     record = own_record(tree)
     # Only there libvirt has looked into the files, and numbered the levels.
     current = xml.parse(look.active, where) if look.active else tree
-    system = tree.find("os/type")
     pending = _pending(tree, look)
     return GuestReport(
+        **vars(guest_facts(look, tree)),
+        generations=tuple(map(_other, record.generations)) if record else (),
+        disks_from="active" if look.active else "inactive",
+        disks=tuple(_with_record(disk, record) for disk in read_disks(current, where)),
+        addresses=look.addresses,
+        drift=find_drift(look.inactive, record),
+        restart_required=bool(pending),
+        pending=pending,
+    )
+
+
+def guest_facts(look: Look, tree) -> GuestFacts:
+    """Return what a domain is, whose inactive XML is that tree."""
+    record, system = own_record(tree), tree.find("os/type")
+    return GuestFacts(
         name=look.name,
         uuid=tree.findtext("uuid"),
         state=look.state,
@@ -127,13 +147,6 @@ def report_guest(look: Look) -> GuestReport:
         generation_state=record and record.state,
         since=record and record.since,
         owner=record and record.owner,
-        generations=tuple(map(_other, record.generations)) if record else (),
-        disks_from="active" if look.active else "inactive",
-        disks=tuple(_with_record(disk, record) for disk in read_disks(current, where)),
-        addresses=look.addresses,
-        drift=find_drift(look.inactive, record),
-        restart_required=bool(pending),
-        pending=pending,
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from .requirements import libvirt
 
 LOOPBACK = ("127.", "::1", "fe80:")
@@ -12,15 +14,23 @@ LOOPBACK = ("127.", "::1", "fe80:")
 
 def addresses(domain, *sources: str) -> list[str]:
     """Return the addresses of a running guest that its AGENT, the host's LEASEs or ARP table tell; none where none does."""
-    found: list[str] = []
-    for source in sources:
-        try:
-            interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
-        except libvirt.libvirtError:
-            # Not every driver, and no session daemon, can tell; a domain that stopped has none.
-            continue
-        for interface in interfaces.values():
-            for address in interface["addrs"] or ():
-                if not address["addr"].startswith(LOOPBACK) and address["addr"] not in found:
-                    found.append(address["addr"])
-    return found
+    told = [address for source in sources for _name, _mac, address in tell(domain, source) or ()]
+    # As keys: each once.
+    return list(dict.fromkeys(address for address in told if not address.startswith(LOOPBACK)))
+
+
+def tell(domain, source: str) -> Optional[list[tuple[str, Optional[str], str]]]:
+    """Return what one source tells: interface, MAC, address; None where it cannot tell.
+
+    The interface is the guest's where its agent tells, else the host's end of it.
+    """
+    try:
+        interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
+    except libvirt.libvirtError:
+        # Not every driver, and no session daemon, can tell; a domain that stopped has none.
+        return None
+    return [
+        (name, (interface.get("hwaddr") or "").lower() or None, address["addr"])
+        for name, interface in interfaces.items()
+        for address in interface["addrs"] or ()
+    ]

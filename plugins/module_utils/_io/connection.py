@@ -90,7 +90,10 @@ class Connection:
     @property
     def is_local(self) -> bool:
         """Return whether the pools' paths are this machine's."""
-        parts = urlsplit(self.uri)
+        try:
+            parts = urlsplit(self.uri)
+        except ValueError as error:
+            raise ImageError(f"{self.uri} is no URI: {error}") from None
         return not parts.hostname and "+" not in parts.scheme.replace("+unix", "")
 
     @cached_property

@@ -5,71 +5,30 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
-from .._core import xml
 from .._core.errors import ImageError
-from .._core.lifecycle import RUNNING
-from .._core.report import GuestReport, Look, own_record, report_guest
+from .._core.report import GuestReport, report_guest
 from .._core.secrets import mask
 from .._core.values import to_plain
-from .addresses import addresses
-from .connection import Connection, doing, state_of
+from .connection import Connection
 from .module import Outcome
-from .requirements import libvirt
+from .sight import domains_of, look_at
 
 
 def guest_info(params: dict, connection: Connection) -> Outcome:
-    with doing("list the domains"):
-        domains = {domain.name(): domain for domain in connection.link.listAllDomains()}
+    domains = domains_of(connection)
     wanted = domains if params["names"] is None else params["names"]
     guests, warnings = [], []
     for name in sorted(domains.keys() & set(wanted)):
         try:
-            guest = _guest(domains[name], params["all"])
+            # The agent is not asked: one that hangs, or means ill, would hold us up, and each guest after it.
+            look = look_at(domains[name], params["all"], "LEASE", "ARP")
+            guest = look and report_guest(look)
         except ImageError as error:
             # One odd domain is no reason to tell nothing of the others.
             warnings.append(f"domain {name} is left out: {error}")
         else:
             guests += [_told(guest)] if guest else []
     return Outcome(warnings=tuple(warnings), report=lambda _done: {"guests": guests})
-
-
-def _guest(domain, everyone: bool) -> Optional[GuestReport]:
-    """Return what is told of a domain; None for one that is not asked for, or that went while we listed."""
-    name = domain.name()
-    try:
-        # Without VIR_DOMAIN_XML_SECURE: libvirt keeps the passwords.
-        inactive = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        if not everyone and own_record(xml.parse(inactive, f"domain {name}")) is None:
-            return None
-        state = state_of(domain)
-        running = state in RUNNING
-        look = Look(
-            name=name,
-            inactive=inactive,
-            state=state,
-            active=domain.XMLDesc() if running else None,
-            persistent=_flag(domain.isPersistent),
-            autostart=_flag(domain.autostart),
-            # The agent is not asked: one that hangs, or means ill, would hold us up, and each guest after it.
-            addresses=tuple(addresses(domain, "LEASE", "ARP")) if running else (),
-        )
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return None
-        raise ImageError(f"cannot read it: {error.get_error_message()}") from None
-    return report_guest(look)
-
-
-def _flag(call) -> Optional[bool]:
-    """Return what libvirt says, or None where the driver has nothing to say."""
-    try:
-        return bool(call())
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-        return None
 
 
 def _told(guest: GuestReport) -> dict:

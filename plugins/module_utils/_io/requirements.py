@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
-
 from .._core import xml
 from .._core.errors import ImageError
+
+try:
+    from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
+except ImportError:
+    # What reads for an inventory runs in the Python that has the bindings, where Ansible may not be; it does not go on.
+    has_respawned = probe_interpreters_for_module = respawn_module = None
 
 try:
     import libvirt
@@ -30,15 +34,24 @@ def require(*names: str) -> None:
     Distributions put libvirt's bindings beside their own Python only; Ansible may have chosen another, so the module
     goes on in the system's where that has them. Raises ImageError that says what to install.
     """
-    missing = [name for name in names if (libvirt if name == "libvirt" else xml.etree) is None]
+    missing = missing_of(*names)
     if not missing:
         return
     if not has_respawned():
         interpreter = probe_interpreters_for_module([p for p in SYSTEM_PYTHONS if p != sys.executable], missing[0])
         if interpreter:
             respawn_module(interpreter)
-    packages = " and ".join(PACKAGES[name] for name in missing)
     raise ImageError(
         f"the Python bindings of {' and '.join(missing)} are missing for {sys.executable} on this host; "
-        f"install {packages}, or run the role virt.image.hypervisor"
+        f"install {packages_of(missing)}, or run the role virt.image.hypervisor"
     )
+
+
+def missing_of(*names: str) -> list[str]:
+    """Return those of the named bindings that this Python does not have."""
+    return [name for name in names if (libvirt if name == "libvirt" else xml.etree) is None]
+
+
+def packages_of(names) -> str:
+    """Return what to install for bindings."""
+    return " and ".join(PACKAGES[name] for name in names)
