@@ -55,7 +55,16 @@ def refused(name, *arguments, **options):
 
 
 def test_names():
-    assert sorted(FILTERS) == ["domain_changes", "from_capabilities", "from_descriptor", "match_boots", "to_domain_xml"]
+    assert sorted(FILTERS) == [
+        "domain_changes",
+        "from_capabilities",
+        "from_descriptor",
+        "from_domain_xml",
+        "from_ovf",
+        "match_boots",
+        "to_descriptor",
+        "to_domain_xml",
+    ]
 
 
 @pytest.mark.parametrize("path, value", IMAGE_LIES, ids=[path for path, _value in IMAGE_LIES])
