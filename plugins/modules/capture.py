@@ -102,7 +102,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ---
-path:
+descriptor_file:
   description: The path of the descriptor.
   returned: success
   type: str

@@ -117,7 +117,7 @@ def capture(params: dict) -> Outcome:
 def _report(done, path: str) -> dict:
     image = parse_image(done.plan.after, path)
     actions = [str(step) for step in done.steps]
-    return {"path": path, "descriptor": done.plan.after, "image": to_plain(image), "actions": actions}
+    return {"descriptor_file": path, "descriptor": done.plan.after, "image": to_plain(image), "actions": actions}
 
 
 def _draft(params: dict) -> Draft:
