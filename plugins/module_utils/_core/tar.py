@@ -43,7 +43,7 @@ def read_members(read: Read, size: int, where: str) -> dict[str, Member]:
         if headers > 4 * MAX_MEMBERS or len(members) > MAX_MEMBERS:
             raise ImageError(f"has more than {MAX_MEMBERS} files, which no OVF package has", where)
         if not head.strip(b"\0"):
-            return members
+            break
         kind, content = _checked(head, at, where), at + BLOCK
         length = _size(head, extended, where)
         if kind not in PLAIN and kind != FOLDER and length > MAX_EXTENDED:

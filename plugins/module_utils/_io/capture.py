@@ -130,6 +130,8 @@ def _folder(params: dict, beside: Optional[str]) -> str:
     told = params["folder"] or beside
     if told is None:
         raise ImageError("folder: say where the descriptor and the disks go")
+    if "\0" in told:
+        raise ImageError("folder: holds a null character")
     return os.path.abspath(os.path.expanduser(told))
 
 

@@ -13,7 +13,7 @@ from typing import Optional
 from .._core.drafting import DiskFacts
 from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, TAIL_BYTES, Header, read_header
-from .._core.names import file_mistake
+from .._core.names import file_mistake, plain
 from .._core.sight import Sight, look_at
 from .source import CHUNK, compare, look_into, new_hash, opened
 from .unpack import content_head
@@ -72,10 +72,11 @@ def piece_of(path: str) -> Piece:
     try:
         with opened(path, os.path.basename(path)) as file:
             size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise ImageError(f"cannot read the disk: {error.strerror}", path) from None
+    except (OSError, ValueError) as error:
+        # A null character in the name is the second.
+        raise ImageError(f"cannot read it: {getattr(error, 'strerror', None) or error}", plain(path)) from None
     if not size:
-        raise ImageError("is empty; a disk file was expected", path)
+        raise ImageError("is empty", path)
     return Piece(path, os.path.basename(path), 0, size)
 
 
@@ -119,11 +120,11 @@ def digests(piece: Piece, kinds) -> dict[str, str]:
 
 def _sight(piece: Piece, header: Header, packing) -> tuple[Sight, str]:
     """Return what a disk shows, and why it was not looked at if so."""
-    plain = header.format in ("raw", "iso")
-    if packing and not plain:
+    is_plain = header.format in ("raw", "iso")
+    if packing and not is_plain:
         return Sight(), f"it is compressed ({packing}): what is on the disk was not looked at"
     try:
-        if not plain:
+        if not is_plain:
             return look_at(_Windows(piece, header).read), ""
         with piece.opened() as reader:
             if not packing:
