@@ -77,7 +77,7 @@ def test_beside_the_disk():
     image = parse_image(contents("cloud")["image.xml"])
     assert told["firmware"] == "efi" and image.boots[0].arch == "aarch64"
     assert image.disks[0].checksums == {"sha256": hashlib.sha256(DISK).hexdigest()}
-    assert [name for name in contents("cloud")] == ["disk.raw", "image.xml"]
+    assert list(contents("cloud")) == ["disk.raw", "image.xml"]
 
 
 def test_copied_with_its_holes():
@@ -200,6 +200,14 @@ def test_a_copy_that_breaks_leaves_nothing(monkeypatch):
     write("disk.raw", DISK[:5000])
     assert "became shorter" in carry_capture.carry_out(plan, None)[0].error
     assert contents("new") == {}
+
+
+def test_what_came_meanwhile_stays():
+    write("disk.raw", DISK)
+    outcome = capture(params(disk="disk.raw", folder="new"))
+    write("new/disk.raw", b"mine")
+    assert "came there meanwhile" in carry_capture.carry_out(outcome, None)[0].error
+    assert contents("new") == {"disk.raw": b"mine"}
 
 
 def test_a_folder_that_cannot_be():
@@ -379,6 +387,15 @@ def test_a_chain_becomes_one_file(chain):
     os.utime("new/image.xml", (1, 1))
     again = plan_of(domain="old", folder="new")
     assert again.steps == () and "was written to since" in again.warnings[0]
+
+
+def test_a_cd_that_is_booted_from(domain):
+    write("x.iso", bytes(32769) + b"CD001" + bytes(MIB))
+    given_domain(domain, "raw", "x.iso")
+    domain.xml = domain.xml.replace("device='disk'", "device='cdrom'").replace("</os>", "<boot dev='cdrom'/></os>")
+    told = made(domain="old", folder="new")
+    assert [(disk["file"], disk["format"]) for disk in told["image"]["disks"]] == [("vda.iso", "iso")]
+    assert told["image"]["disks"][0]["checksums"]["sha256"] == hashlib.sha256(contents("new")["vda.iso"]).hexdigest()
 
 
 def test_a_domain_that_starts_meanwhile(chain):

@@ -50,8 +50,9 @@ def test_files(format):
 
 
 def test_size_of_gnu_and_of_pax():
-    for archive in (packed(("a", b"x" * 1000), format=FORMATS["gnu"]), packed((odd("a", pax_headers={"size": "1000"}), b"x" * 1000), format=FORMATS["pax"])):
-        assert members_of(archive)["a"].size == 1000
+    told = odd("a", pax_headers={"size": "1000"})
+    assert members_of(packed(("a", b"x" * 1000), format=FORMATS["gnu"]))["a"].size == 1000
+    assert members_of(packed((told, b"x" * 1000), format=FORMATS["pax"]))["a"].size == 1000
 
 
 @pytest.mark.parametrize(

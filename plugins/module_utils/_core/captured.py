@@ -200,7 +200,9 @@ class _Capture:
         return None
 
     def recorded(self, one: DomainDisk):
-        return next(filter(None, (self.record.disk_at(level.path) for level in one.chain if level.path)), None) if self.record else None
+        paths = [level.path for level in one.chain if level.path] if self.record else []
+        # From the top: an external snapshot lies over what the record knows.
+        return next(filter(None, map(self.record.disk_at, paths)), None) if self.record else None
 
     def disk(self, one: DomainDisk, first: bool, taken: set) -> Disk:
         recorded = self.recorded(one)

@@ -16,7 +16,7 @@ from typing import Optional
 from . import xml
 from .errors import ImageError
 from .image import DIGEST_LENGTHS, MAX_OF_A_KIND
-from .names import file_mistake
+from .names import file_mistake, plain
 from .units import LARGEST
 
 CPU, MEMORY, NIC, FLOPPY, CD, DVD, DISK, GRAPHICS = "3", "4", "10", "14", "15", "16", "17", "24"
@@ -178,9 +178,9 @@ class _Envelope:
         processors = self.of_type(CPU)
         return Machine(
             name=_text(system, "Name") or _get(system, "id"),
-            version=(_text(product, "Version") or None) if product is not None else None,
-            label=(_text(product, "Product") or None) if product is not None else None,
-            description=(_text(annotation, "Annotation") or None) if annotation is not None else None,
+            version=plain(_text(product, "Version")) or None if product is not None else None,
+            label=_text(product, "Product") or None if product is not None else None,
+            description=_text(annotation, "Annotation") or None if annotation is not None else None,
             vcpu=_number(_text(processors[0], "VirtualQuantity")) if processors else None,
             memory=self.memory(),
             networks=tuple(_text(node, "Connection")[:80] for node in self.of_type(NIC)[:MAX_OF_A_KIND]),
@@ -268,7 +268,8 @@ class _Envelope:
     def lost(self) -> tuple[str, ...]:
         """Return what else the machine has, in words that its author chose."""
         known = (CPU, MEMORY, NIC, CD, DVD, DISK, GRAPHICS, *CONTROLLERS)
-        found = [_text(node, "ElementName") or f"device of type {_text(node, 'ResourceType')}" for node in self.items if _text(node, "ResourceType") not in known]
+        others = [node for node in self.items if _text(node, "ResourceType") not in known]
+        found = [_text(node, "ElementName") or f"device of type {_text(node, 'ResourceType')}" for node in others]
         if any(_tag(node) == "Property" for node in _iter(self.system)):
             found.append("properties that a user sets (ProductSection)")
         return tuple(dict.fromkeys(text[:60] for text in found))

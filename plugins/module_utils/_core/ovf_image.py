@@ -42,18 +42,7 @@ def draft_of_ovf(
     cdrom = bool(machine.disks) and all(disk.cdrom for disk in machine.disks)
     boot = Boot("hvm", arch, usual_features(arch), None, "cdrom" if cdrom else "hd", None, None, None, _drives(machine))
     memory = machine.memory and -(-machine.memory // KIB)
-    remarks = (
-        "" if version or machine.version else NO_VERSION,
-        *firmware_remark(sight),
-        arch_remark,
-        "features: a guess, what guests of this architecture are used to" if boot.features else "",
-        "" if machine.vcpu else "vcpu: a guess",
-        "" if memory else f"memory: nothing tells how much it needs; {FILL_IN} <memory>KIB</memory>",
-        _networks(machine),
-        f"no descriptor can say: {', '.join(machine.lost[:12])}" if machine.lost else "",
-        "storage: that the first disk is the system's and the others the user's is a guess" if len(disks) > 1 else "",
-        *(f"storage: {reason}" for reason in unseen),
-    )
+    reasons = [f"storage: {reason}" for reason in unseen]
     told = name or machine.name
     return Image(
         name=told if not name_mistake(told) else image_name(told),
@@ -67,7 +56,21 @@ def draft_of_ovf(
         interfaces=len(machine.networks),
         graphics=machine.graphics,
         disks=disks,
-        warnings=tuple(filter(None, remarks)),
+        warnings=tuple(filter(None, (arch_remark, *_remarks(machine, sight, bool(version or machine.version)), *reasons))),
+    )
+
+
+def _remarks(machine: Machine, sight: Sight, has_version: bool) -> tuple[str, ...]:
+    """Return what is guessed of a machine, or not known, or not said by any descriptor; empty texts among them."""
+    return (
+        "" if has_version else NO_VERSION,
+        *firmware_remark(sight),
+        "features: a guess, what guests of this architecture are used to",
+        "" if machine.vcpu else "vcpu: a guess",
+        "" if machine.memory else f"memory: nothing tells how much it needs; {FILL_IN} <memory>KIB</memory>",
+        _networks(machine),
+        f"no descriptor can say: {', '.join(machine.lost[:12])}" if machine.lost else "",
+        "storage: that the first disk is the system's and the others the user's is a guess" if len(machine.disks) > 1 else "",
     )
 
 

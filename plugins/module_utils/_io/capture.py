@@ -27,17 +27,19 @@ from .requirements import require
 from .source import Folder
 
 DESCRIPTOR = "image.xml"
-# Of disks that were somebody's: they may hold secrets.
-PUBLIC, PRIVATE = 0o644, 0o600
 
 
 @dataclass(frozen=True)
 class CopyFile:
-    """Copy a file, or a part of an archive, as it is."""
+    """Copy a file, or a part of an archive, as it is; `over`: what is there by then may give way.
+
+    `hashed`: its SHA-256 is known.
+    """
 
     target: str
     piece: Piece
-    mode: int = PUBLIC
+    over: bool
+    hashed: bool = True
 
     @property
     def size(self) -> int:
@@ -57,6 +59,7 @@ class CopyDisk:
     size: int
     domain: str
     uri: str
+    over: bool
 
     def __str__(self) -> str:
         return f"copy disk {self.disk} of domain {self.domain} to {self.target}"
@@ -68,6 +71,7 @@ class WriteDescriptor:
 
     target: str
     image: Image
+    over: bool
 
     size = 0
 
@@ -79,7 +83,8 @@ class WriteDescriptor:
 class Draft:
     """An image and where its files come from: pieces that are copied as they are, disks of a domain that are not.
 
-    `firmware` is what its guests need (efi, bios), where that is known; `newest` when a domain's disk was written to last.
+    `firmware` is what its guests need (efi, bios), where that is known; `newest` when a disk was written to last,
+    None where it is no domain's.
     """
 
     image: Image
@@ -87,7 +92,7 @@ class Draft:
     folder: str
     pieces: dict[str, Piece]
     disks: dict[str, CopyDisk] = field(default_factory=dict)
-    newest: float = 0
+    newest: Optional[float] = None
 
 
 def capture(params: dict) -> Outcome:
@@ -202,7 +207,8 @@ def _of_domain(found: Captured, connection, params: dict, folder: str) -> Draft:
         used = sum(told.st_blocks * 512 or sizes[one.disk.id] for told in status)
         target = os.path.join(folder, one.disk.file)
         size = min(used, sizes[one.disk.id])
-        disks[one.disk.file] = CopyDisk(target, one.source.target or one.disk.id, layers, size, params["domain"], params["uri"])
+        name, origin = one.source.target or one.disk.id, (params["domain"], params["uri"])
+        disks[one.disk.file] = CopyDisk(target, name, layers, size, *origin, params["replace"])
     problems.raise_any()
     pieces.update({name: piece_of(path) for name, path in found.files.items()})
     image = _with_sizes(found.image, sizes)
@@ -258,7 +264,7 @@ def _there(path: str) -> Optional[str]:
 
 def _steps(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[list, tuple[str, ...]]:
     """Return what is to be done, and warnings; raise ImageError for what stands in the way."""
-    if draft.disks:
+    if draft.newest is not None:
         return _steps_of_domain(draft, path, there, anew)
     problems, steps = Problems(), []
     digest_of = {disk.file: disk.checksums.get("sha256") for disk in draft.image.disks}
@@ -268,13 +274,13 @@ def _steps(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[l
         if state == "another" and not anew:
             problems.add(Problem("is there, and is another file; replace: true puts the new one in its place", target))
         if state != "same":
-            steps.append(CopyFile(target, piece))
+            steps.append(CopyFile(target, piece, anew))
     described = {disk.file: disk.checksums.get("sha256") for disk in parse_image(there, path).disks} if there else None
     if there is not None and described != digest_of and not anew:
         problems.add(Problem("is there, and describes other disks; replace: true writes it anew", path))
     problems.raise_any()
     if described is None or (anew and there != write_image(draft.image)):
-        steps.append(WriteDescriptor(path, draft.image))
+        steps.append(WriteDescriptor(path, draft.image, anew))
     return steps, ()
 
 
@@ -304,5 +310,5 @@ def _steps_of_domain(draft: Draft, path: str, there: Optional[str], anew: bool) 
         return [], (words,) if old else ()
     if found and not anew:
         raise ImageError.of(Problem("is there; replace: true puts the new one in its place", one) for one in found)
-    copies = [*draft.disks.values(), *(CopyFile(os.path.join(draft.folder, name), one) for name, one in draft.pieces.items())]
-    return [*copies, WriteDescriptor(path, draft.image)], ()
+    files = [CopyFile(os.path.join(draft.folder, name), one, anew, False) for name, one in draft.pieces.items()]
+    return [*draft.disks.values(), *files, WriteDescriptor(path, draft.image, anew)], ()

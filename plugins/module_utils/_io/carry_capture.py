@@ -13,11 +13,14 @@ from .._core.errors import ImageError
 from .._core.image import Image
 from .._core.units import show_size
 from .._core.writer import write_image
-from .capture import PRIVATE, CopyDisk, CopyFile, WriteDescriptor
+from .capture import CopyDisk, CopyFile, WriteDescriptor
 from .files import held, part_of, remove, room, settle, writing
 from .module import Done, Outcome
 from .piece import digests, piece_of
 from .source import CHUNK
+
+# Disks of a domain may hold secrets.
+PUBLIC, PRIVATE = 0o644, 0o600
 
 
 def carry_out(outcome: Outcome, _connection) -> list[Done]:
@@ -43,13 +46,15 @@ def _fill(plan) -> str:
             locks.enter_context(writing(target))
             locks.enter_context(held(part_of(target)))
         try:
+            # Whoever had the locks before may have made them.
+            _refuse_new_files(plan.steps)
             checksums: dict[str, str] = {}
             for step in plan.steps:
                 part = part_of(step.target)
                 if isinstance(step, WriteDescriptor):
                     text = write_image(_with_checksums(step.image, checksums))
                     _write(part, text)
-                    modes[step.target] = 0o644
+                    modes[step.target] = PUBLIC
                 else:
                     modes[step.target] = _copy(step, part, checksums)
             for step in plan.steps:
@@ -76,11 +81,19 @@ def _refuse_without_room(steps) -> None:
         )
 
 
+def _refuse_new_files(steps) -> None:
+    for step in steps:
+        if not step.over and os.path.lexists(step.target):
+            raise ImageError("came there meanwhile; run it again to see what it is", step.target)
+
+
 def _copy(step, part: str, checksums: dict[str, str]) -> int:
     """Fill a part, note its SHA-256 where that was not known, and return the mode that it gets."""
     if isinstance(step, CopyFile):
         _copy_bytes(step, part)
-        return step.mode
+        if not step.hashed:
+            checksums[os.path.basename(step.target)] = digests(piece_of(part), {"sha256"})["sha256"]
+        return PUBLIC
     # Late: only what is converted needs it.
     from .qemu_img import flatten
 
