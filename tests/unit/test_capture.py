@@ -18,7 +18,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import capture as captures
-from ansible_collections.virt.image.plugins.module_utils._io import carry_capture, connection, piece
+from ansible_collections.virt.image.plugins.module_utils._io import carry_capture, connection, describe, piece
 from ansible_collections.virt.image.plugins.module_utils._io.capture import capture
 from ansible_collections.virt.image.tests.unit import platters
 from ansible_collections.virt.image.tests.unit.support import message, text
@@ -179,6 +179,17 @@ def test_a_disk_on_another_is_refused():
     assert "builds on '/etc/shadow'" in message(capture, params(disk="disk.qcow2"))
 
 
+@pytest.mark.parametrize("packing", [bytes, gzip.compress])
+def test_an_archive_is_no_disk(packing):
+    write("disk.img", packing(archive({"disk.raw": DISK})))
+    assert "is a tar archive; unpack it" in message(capture, params(disk="disk.img"))
+
+
+def test_what_begins_as_no_disk_is_asked_about():
+    write("notes.txt", b"Buy milk.\n" * 100)
+    assert "is it one?" in made(disk="notes.txt")["descriptor"]
+
+
 @pytest.mark.parametrize("name", ["../x", "", "a/b", "-x", "x" * 200])
 def test_wrong_name(name):
     write("disk.raw", DISK)
@@ -216,6 +227,13 @@ def test_a_folder_that_cannot_be():
     assert "cannot look there: Not a directory" in message(capture, params(disk="disk.raw", folder="file/new"))
     assert "null character" in message(capture, params(disk="disk.raw", folder="a\0b"))
     assert "cannot write" in carry_capture.carry_out(capture(params(disk="disk.raw", folder="/proc/new")), None)[0].error
+
+
+def test_a_descriptor_alone():
+    write("disk.raw", DISK)
+    told = describe.descriptor_info({"disk": "disk.raw"}).report([])
+    assert told["firmware"] == "efi" and parse_image(told["descriptor"]).disks[0].file == "disk.raw"
+    assert os.listdir(".") == ["disk.raw"]
 
 
 # OVF

@@ -96,6 +96,7 @@ def draft_of_disk(facts: DiskFacts, name: Optional[str] = None, version: Optiona
         "interface: a guess",
         "graphics: a guess, as an installer wants a screen" if cdrom else "",
         f"storage: {facts.unseen}" if facts.unseen else "",
+        "" if facts.sight.signed or cdrom else "storage: it begins as no disk does that a BIOS or UEFI starts; is it one?",
     )
     return Image(
         name=name or image_name(facts.file),

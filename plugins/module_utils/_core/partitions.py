@@ -55,18 +55,22 @@ class Partition:
 
 @dataclass(frozen=True)
 class Table:
-    """A partition table: gpt, mbr, or None for a disk without one; `boot_code`: its first sector has a program in it."""
+    """A partition table: gpt, mbr, or None for a disk without one; `boot_code`: its first sector has a program in it.
+
+    `signed`: that sector ends as a partition table or a boot sector does.
+    """
 
     kind: Optional[str]
     boot_code: bool = False
     partitions: tuple[Partition, ...] = ()
+    signed: bool = True
 
 
 def read_table(read: Read) -> Table:
     """Return the partition table of a disk; what makes no sense is left out, or there is none."""
     first = read(0, 512)
     if len(first) < 512 or first[510:512] != b"\x55\xaa":
-        return Table(None)
+        return Table(None, signed=False)
     # What a BIOS starts; a table without it begins with zeros.
     boot_code = any(first[:440])
     rows = _rows(first)

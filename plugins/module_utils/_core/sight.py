@@ -34,13 +34,17 @@ EFI, BIOS = "efi", "bios"
 
 @dataclass(frozen=True)
 class Sight:
-    """What a disk shows; each has what told it, in words. `firmware` is what a guest needs, None where nothing tells it."""
+    """What a disk shows; each has what told it, in words. `firmware` is what a guest needs, None where nothing tells it.
+
+    `signed`: it begins as disks do.
+    """
 
     table: Optional[str] = None
     arch: Optional[str] = None
     arch_from: str = ""
     firmware: Optional[str] = None
     firmware_from: str = ""
+    signed: bool = True
 
 
 def look_at(read: Read) -> Sight:
@@ -62,7 +66,7 @@ def look_at(read: Read) -> Sight:
         return Sight(table.kind, arch, arch_from, BIOS, f"boot code in its first sector{also}")
     if esps:
         return Sight(table.kind, arch, arch_from, EFI, f"an EFI system partition{' with ' + loaders[0] if loaders else ''}")
-    return Sight(table.kind, arch, arch_from)
+    return Sight(table.kind, arch, arch_from, signed=table.signed)
 
 
 def _arch(partitions, loaders: list) -> tuple:

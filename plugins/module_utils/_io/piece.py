@@ -90,6 +90,8 @@ def facts_of(piece: Piece, name: str, told: Optional[dict[str, str]] = None) -> 
         if not packing:
             head, tail = reader.read_at(0, HEADER_BYTES), reader.read_at(max(0, piece.size - TAIL_BYTES), TAIL_BYTES)
             header = read_header(head, piece.size, piece.where, tail)
+    if header.format == "raw":
+        _refuse_archive(piece)
     if header.backing:
         raise ImageError(
             f"builds on {header.backing!r:.80}; qemu-img convert -O qcow2 makes a file of it that stands alone", piece.where
@@ -98,6 +100,14 @@ def facts_of(piece: Piece, name: str, told: Optional[dict[str, str]] = None) -> 
     compare(found, told or {}, piece.label, piece.where)
     sight, unseen = _sight(piece, header, packing)
     return DiskFacts(name, header, found["sha256"], sight, unseen)
+
+
+def _refuse_archive(piece: Piece) -> None:
+    """Raise ImageError for what cloud images are packed in too, and what would be a disk of nonsense."""
+    with piece.opened() as reader:
+        head, _packing = content_head(reader, 512, piece.where)
+    if head[257:262] == b"ustar":
+        raise ImageError("is a tar archive; unpack it, and take the disk that is in it (for an .ova: the option ovf)", piece.where)
 
 
 def disk_facts(piece: Piece) -> DiskFacts:
