@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.image.plugins.module_utils._core.captured import capture_domain
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.guest import parse_guest
 from ansible_collections.virt.image.plugins.module_utils._core.host import Host, parse_capabilities
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.match import match
 from ansible_collections.virt.image.plugins.module_utils._core.offline import render_offline
+from ansible_collections.virt.image.plugins.module_utils._core.ovf import parse_ovf
+from ansible_collections.virt.image.plugins.module_utils._core.ovf_image import draft_of_ovf
 from ansible_collections.virt.image.plugins.module_utils._core.values import from_plain, to_plain
+from ansible_collections.virt.image.plugins.module_utils._core.writer import write_image
 from ansible_collections.virt.image.plugins.plugin_utils.door import door, flag_of, image_of, text_of, wish_of
 
 
@@ -25,6 +29,18 @@ def from_capabilities(text, domain_capabilities=()) -> dict:
         raise ImageError(f"domain_capabilities must be a list of texts, is {domain_capabilities!r:.80}")
     texts = [text_of(one, "domain capabilities") for one in domain_capabilities]
     return to_plain(parse_capabilities(text_of(text, "capabilities"), texts))
+
+
+def from_domain_xml(text) -> dict:
+    return to_plain(capture_domain(text_of(text, "domain XML")).image)
+
+
+def from_ovf(text) -> dict:
+    return to_plain(draft_of_ovf(parse_ovf(text_of(text, "an OVF"), "OVF"), {}))
+
+
+def to_descriptor(image) -> str:
+    return write_image(image_of(image))
 
 
 def match_boots(image, host, boot=None, virt_type="auto", machine=None, unlisted_features="off") -> dict:
@@ -48,5 +64,13 @@ class FilterModule:
     def filters(self) -> dict:
         return {
             function.__name__: door(function)
-            for function in (from_descriptor, from_capabilities, match_boots, to_domain_xml)
+            for function in (
+                from_descriptor,
+                from_domain_xml,
+                from_ovf,
+                from_capabilities,
+                to_descriptor,
+                match_boots,
+                to_domain_xml,
+            )
         }

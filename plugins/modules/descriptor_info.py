@@ -9,11 +9,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: descriptor_info
-short_description: Read an image descriptor
+short_description: Read an image descriptor, or write one for a disk
 version_added: 0.1.0
 description:
   - Parses one descriptor in the format of virt-image(5), checks it, and returns what it says.
   - Every mistake is reported, each with its line.
+  - Or looks at a disk file that has no descriptor, such as a cloud image, and returns a descriptor of it. What is seen,
+    guessed, or not known says a comment there. Nothing is written; M(virt.image.capture) does that.
 author:
   - virt.image contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -21,7 +23,16 @@ extends_documentation_fragment:
   - virt.image._descriptor
   - virt.image._fetch
   - virt.image._files
+options:
+  disk:
+    description:
+      - A disk file on the host that a descriptor is to be written of.
+      - It is read whole, for its SHA-256. Its partition table, and the name of the EFI boot loader on it, tell the
+        architecture and the firmware; that needs C(qemu-img) for other formats than raw.
+      - Not with O(path) and O(descriptor).
+    type: path
 seealso:
+  - module: virt.image.capture
   - module: virt.image.match_info
 """
 
@@ -35,12 +46,21 @@ EXAMPLES = r"""
 - name: Tell the memory that the image recommends
   ansible.builtin.debug:
     msg: "{{ web.image.memory_kib }} KiB"
+
+- name: Write a descriptor for a cloud image
+  virt.image.descriptor_info:
+    disk: /srv/images/debian-12-genericcloud-amd64.qcow2
+  register: debian
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ debian.descriptor }}"
 """
 
 RETURN = r"""
 ---
 image:
-  description: The image that the descriptor describes; what it does not say is null.
+  description: The image that the descriptor describes, or the disk is; what it does not say is null.
   returned: success
   type: dict
   contains:
@@ -80,9 +100,19 @@ image:
       type: list
       elements: dict
     warnings:
-      description: What the descriptor holds and the format does not know.
+      description: What the descriptor holds and the format does not know. With O(disk), what is guessed or not known.
       type: list
       elements: str
+descriptor:
+  description: The text of a descriptor for the disk.
+  returned: success, with O(disk)
+  type: str
+firmware:
+  description:
+    - The firmware that guests of the disk need, for their option C(firmware), which no descriptor can say.
+    - V(bios), V(efi), or null where nothing tells it.
+  returned: success, with O(disk)
+  type: str
 """
 
 from ..module_utils._io import options
@@ -92,7 +122,7 @@ from ..module_utils._io.module import run
 
 def main() -> None:
     """Run the module."""
-    run(options.DESCRIPTOR, descriptor_info, connect=False, **options.ONE_DESCRIPTOR)
+    run(options.DESCRIPTOR_INFO, descriptor_info, connect=False, **options.ONE_DESCRIPTOR_INFO)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,16 @@ def refused(name, *arguments, **options):
 
 
 def test_names():
-    assert sorted(FILTERS) == ["domain_changes", "from_capabilities", "from_descriptor", "match_boots", "to_domain_xml"]
+    assert sorted(FILTERS) == [
+        "domain_changes",
+        "from_capabilities",
+        "from_descriptor",
+        "from_domain_xml",
+        "from_ovf",
+        "match_boots",
+        "to_descriptor",
+        "to_domain_xml",
+    ]
 
 
 @pytest.mark.parametrize("path, value", IMAGE_LIES, ids=[path for path, _value in IMAGE_LIES])
@@ -167,3 +176,15 @@ def test_changes_show_no_secrets():
 @pytest.mark.parametrize("value", [None, 1, [], "", "<network/>", "<domain>"], ids=repr)
 def test_wrong_live_domain(value):
     assert "live domain" in refused("domain_changes", WANTED, value)
+
+
+def test_an_image_is_written_as_it_was_read():
+    assert FILTERS["from_descriptor"](FILTERS["to_descriptor"](image())) == image()
+
+
+def test_what_comes_from_elsewhere_is_written_with_its_remarks():
+    for name, given in (("from_domain_xml", text("live/web1.xml")), ("from_ovf", text("ovf/vmware.ovf"))):
+        made = FILTERS[name](given)
+        written = FILTERS["to_descriptor"](made)
+        assert made["warnings"] and all(remark in written for remark in made["warnings"])
+        assert FILTERS["from_descriptor"](written) == {**made, "warnings": []}

@@ -17,7 +17,8 @@ from ansible_collections.virt.image.tests.unit.support import PLUGINS
 # module -> its option spec; a new module needs a row (see the test below).
 SPECS = {
     "capabilities_facts": specs.CAPABILITIES,
-    "descriptor_info": specs.DESCRIPTOR,
+    "capture": specs.CAPTURE,
+    "descriptor_info": specs.DESCRIPTOR_INFO,
     "domain": guest_options.DOMAIN,
     "domain_xml_info": guest_options.DOMAIN_XML,
     "generation": guest_options.GENERATION,

@@ -12,6 +12,7 @@ from typing import Optional
 from xml.parsers import expat
 
 from .errors import ImageError, Problem
+from .names import plain
 
 # Checked by _io.requirements before any work: a host without lxml gets one line, not a traceback.
 try:
@@ -200,6 +201,13 @@ def inline(tag: str, attributes: Optional[dict] = None, *children):
 def leaf(tag: str, value):
     """Return <tag>value</tag>, or None for None."""
     return None if value is None else element(tag, None, value)
+
+
+def comment(value: str):
+    """Return a comment of one line; what would end it, or be no text, is written otherwise."""
+    line = re.sub("-(?=-)", "- ", plain(value))
+    # As an element of the tree: lxml puts no space around what it says.
+    return etree.Comment(f" {text_of(line)} ")
 
 
 def text_of(value) -> str:

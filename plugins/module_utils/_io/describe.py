@@ -13,8 +13,22 @@ from .source import folder_of
 
 
 def descriptor_info(params: dict) -> Outcome:
+    if params["disk"] is not None:
+        return _disk_info(params["disk"])
     image = read_image(params)
     return Outcome(warnings=image.warnings, report=lambda _done: {"image": to_plain(image)})
+
+
+def _disk_info(path: str) -> Outcome:
+    # Late: most images have a descriptor.
+    from .._core.drafting import draft_of_disk
+    from .._core.writer import write_image
+    from .piece import disk_facts, piece_of
+
+    facts = disk_facts(piece_of(path))
+    image = draft_of_disk(facts)
+    told = {"image": to_plain(image), "descriptor": write_image(image), "firmware": facts.sight.firmware}
+    return Outcome(report=lambda _done: told)
 
 
 def read_image(params: dict) -> Image:

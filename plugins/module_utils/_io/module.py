@@ -87,7 +87,7 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
                     outcome = act(module.params, connection)
                 _finish(module, outcome, connection, carry)
         else:
-            _finish(module, act(module.params), None, None)
+            _finish(module, act(module.params), None, carry)
     except ImageError as error:
         module.fail_json(msg=str(error))
     except Exception as error:  # pylint: disable=broad-exception-caught

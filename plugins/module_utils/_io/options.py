@@ -46,6 +46,29 @@ ONE_DESCRIPTOR = {
     "required_one_of": [("path", "descriptor")],
 }
 
+# A disk alone, of which a descriptor is written.
+DESCRIPTOR_INFO = {**DESCRIPTOR, "disk": {"type": "path"}}
+ONE_DESCRIPTOR_INFO = {
+    "mutually_exclusive": [("path", "descriptor", "disk")],
+    "required_one_of": [("path", "descriptor", "disk")],
+}
+
+CAPTURE = {
+    "disk": {"type": "path"},
+    "domain": {"type": "str"},
+    "ovf": {"type": "path"},
+    "folder": {"type": "path"},
+    "name": {"type": "str"},
+    "version": {"type": "str"},
+    "replace": {"type": "bool", "default": False},
+    **URI,
+}
+ONE_ORIGIN = {
+    "mutually_exclusive": [("disk", "domain", "ovf")],
+    "required_one_of": [("disk", "domain", "ovf")],
+    "required_by": {"domain": "folder"},
+}
+
 PROBE = {"probe_kvm": {"type": "bool", "default": False}}
 
 CAPABILITIES = {**URI, "domain_capabilities": {"type": "bool", "default": False}, **PROBE}

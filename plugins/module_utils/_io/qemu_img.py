@@ -17,6 +17,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import Optional
 
@@ -134,6 +135,43 @@ def commit(path: str, below: str, format: str) -> None:
         )
     command = ["commit", "-q", "-d", _told(_node(path, "qcow2", _written(below, format)))]
     _run(command, f"merge {path} into {below}", Limits.of(header.capacity, True))
+
+
+def window(path: str, format: str, place: tuple, begin: int, length: int) -> bytes:
+    """Return bytes of the disk in a file, which its caller has looked at, and which builds on no other.
+
+    `place` is where the disk's file is within `path` (first byte, number of bytes): all of it, or a part of an archive.
+    """
+    told = _node(path, format)
+    first, size = place
+    # QEMU counts sectors; an archive has zeros up to the end of one.
+    told["file"] = {"driver": "raw", "offset": first, "size": -(-size // 512) * 512, "file": told["file"]} if first else told["file"]
+    piece = {"driver": "raw", "offset": begin, "size": length, "file": told}
+    with tempfile.TemporaryDirectory(prefix="virt-image-") as folder:
+        target = os.path.join(folder, "window")
+        _run(["convert", "-O", "raw", _told(piece), target], f"read {path}", Limits.of(length, False), target)
+        with open(target, "rb") as file:
+            return file.read()
+
+
+def layers_of(path: str, format: str) -> list:
+    """Return the chain of a file, from the top, as (path, format): what its header names, where that says the format."""
+    layers = [(path, format)]
+    while True:
+        header = _header(path, format)
+        if not header.backing:
+            return layers
+        if not header.backing_format or len(layers) == MAX_LAYERS:
+            raise ImageError(
+                f"builds on {header.backing!r:.80} without saying its format; qemu-img rebase -u -F writes it down", path
+            )
+        path, format = os.path.join(os.path.dirname(os.path.abspath(path)), header.backing), header.backing_format
+        layers.append((path, format))
+
+
+def capacity_of(path: str, format: str) -> int:
+    """Return the virtual size of a disk file in bytes; raise ImageError."""
+    return _header(path, format).capacity
 
 
 def _is_one(path: str, other: str) -> bool:
