@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far long work is: what is written down of it, the line that is shown, and how often."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.virt.image.plugins.module_utils._core.names import text_mistake
+from ansible_collections.virt.image.plugins.module_utils._core.progress import (
+    EACH_SECONDS,
+    MOST_BYTES,
+    PERCENT,
+    Sample,
+    is_news,
+    line,
+    parse,
+    parse_interval,
+    render,
+)
+from ansible_collections.virt.image.plugins.module_utils._core.units import parse_size
+from ansible_collections.virt.image.plugins.module_utils._io import progress
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
+from ansible_collections.virt.image.plugins.module_utils._io.merge_disk import share_of
+from ansible_collections.virt.image.plugins.module_utils._io.pump import BLOCK, FileWriter, pour
+from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
+from ansible_collections.virt.image.plugins.plugin_utils import progress as shown
+from ansible_collections.virt.image.plugins.plugin_utils.progress import Reader, Watch
+from ansible_collections.virt.image.tests.unit.support import HERE, examples, message
+
+ROWS = yaml.safe_load((HERE / "progress.yml").read_text(encoding="utf-8"))
+SAMPLE = Sample(1, "copy root.qcow2", 4.5, 5, 10)
+
+
+def sample_of(told):
+    if told is None:
+        return None
+    sizes = {key: parse_size(told[key], key) if isinstance(told[key], str) else told[key] for key in {"done", "total"} & set(told)}
+    return Sample(**{"job": 1, "what": "work", **told, **sizes})
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["line"])
+def test_line(row):
+    assert line(sample_of(row["now"]), sample_of(row.get("before"))) == row["line"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["line"])
+def test_what_is_written_down_is_read_again(row):
+    sample = sample_of(row["now"])
+    record = render(sample).ljust(MOST_BYTES)
+    assert len(record) == MOST_BYTES
+    assert line(parse(record)) == line(sample)
+
+
+def test_any_name_fits_into_a_record():
+    for what in ("\U0001f600" * 5000, "\x00\x1b" * 5000, "\udc80" * 5000, "é" * 121):
+        assert len(render(Sample(1, what, 1.0))) <= MOST_BYTES
+        assert len(line(parse(render(Sample(1, what, 1.0))))) < 200
+
+
+NO_RECORDS = [
+    "",
+    "x",
+    "{",
+    "[]",
+    "1",
+    "null",
+    "{}",
+    '{"job": 1}',
+    '{"job": 1, "what": "x", "seconds": 1, "more": 1}',
+    '{"job": true, "what": "x", "seconds": 1}',
+    '{"job": 1, "what": 5, "seconds": 1}',
+    '{"job": 1, "what": "x", "seconds": null}',
+    '{"job": 1, "what": "x", "seconds": -1}',
+    '{"job": 1, "what": "x", "seconds": NaN}',
+    '{"job": 1, "what": "x", "seconds": Infinity}',
+    '{"job": 1, "what": "x", "seconds": 1, "done": "5"}',
+    '{"job": 1, "what": "x", "seconds": 1, "done": 1e300}',
+    '{"job": 1, "what": "x", "seconds": 1, "total": [5]}',
+    '{"job": 1, "what": "x", "seconds": 1, "unit": "km"}',
+    '{"job": 1, "what": "x", "seconds": 1, "unit": ["B"]}',
+    "[" * 2000,
+    '{"job": 1, "what": "' + "x" * MOST_BYTES + '", "seconds": 1}',
+    "\x80\xff",
+]
+
+
+@pytest.mark.parametrize("record", NO_RECORDS, ids=lambda record: record[:50])
+def test_what_is_no_record_says_nothing(record):
+    assert parse(record.encode("latin-1")) is None
+
+
+NUMBERS = st.one_of(st.none(), st.integers(-5, 2**60), st.floats(), st.text(max_size=3), st.booleans())
+
+
+@given(*[NUMBERS] * 4, st.text(), st.sampled_from(["B", "%", "x"]))
+@examples(300)
+def test_whatever_was_written_there_is_a_line_of_text_or_none(job, seconds, done, total, what, unit):
+    told = {"job": job, "what": what, "seconds": seconds, "done": done, "total": total, "unit": unit}
+    sample = parse(json.dumps(told).encode())
+    if sample:
+        for before in (None, SAMPLE, sample):
+            assert text_mistake(line(sample, before)) is None
+
+
+def test_what_was_said_is_not_said_again():
+    assert is_news(SAMPLE, None)
+    assert not is_news(None, SAMPLE)
+    # Who writes it down is gone, or hangs.
+    assert not is_news(Sample(1, "copy", 4.5, 5, 10), SAMPLE)
+    assert is_news(Sample(1, "copy", 5.5, 5, 10), SAMPLE)
+    assert is_news(Sample(2, "copy", 4.5, 5, 10), SAMPLE)
+
+
+@pytest.mark.parametrize("told", [None, True, "true", "Yes", " on "])
+def test_the_usual_interval(told):
+    assert parse_interval(told, "v") == EACH_SECONDS
+
+
+@pytest.mark.parametrize("told", [False, 0, "0", "no", "False", "off", 0.0, "0.0"])
+def test_no_lines(told):
+    assert parse_interval(told, "v") == 0
+
+
+@pytest.mark.parametrize("told, seconds", [(1, 1), ("1", 1), (10, 10), ("2.5", 2.5), (3600, 3600)])
+def test_an_own_interval(told, seconds):
+    assert parse_interval(told, "v") == seconds
+
+
+@pytest.mark.parametrize("told", ["often", -1, "-5", 0.5, 3601, "nan", "inf", [], {}, [5], "", "\x1b[31m", 10**400])
+def test_what_is_no_interval_is_refused(told):
+    said = message(parse_interval, told, "virt_image_progress")
+    assert said.startswith("virt_image_progress is ") and "1 to 3600, or false" in said and text_mistake(said) is None
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_job_tells_how_far_it_is():
+    jobs = Jobs(clock := Clock())
+    assert jobs.sample() is None
+    with jobs.job("copy", 10) as job:
+        assert jobs.sample() == Sample(1, "copy", 0.0, None, 10)
+        clock.now += 2.5
+        job.done = 4
+        assert jobs.sample() == Sample(1, "copy", 2.5, 4, 10)
+        with jobs.share("convert") as inner:
+            inner.look = lambda: 12.5
+            assert jobs.sample() == Sample(2, "convert", 0.0, 12.5, 100, PERCENT)
+        assert jobs.sample().what == "copy"
+    assert jobs.sample() is None
+    with pytest.raises(KeyError), jobs.job("fetch", 0):
+        assert jobs.sample() == Sample(3, "fetch", 0.0)
+        raise KeyError
+    assert jobs.sample() is None
+
+
+def test_a_pump_tells_how_far_it_is(tmp_path):
+    """In the middle of it, whatever the source; what is packed is counted as it is delivered."""
+    jobs, seen = Jobs(), []
+
+    class Source(io.BytesIO):
+        def read(self, *arguments):
+            seen.append(jobs.sample().done)
+            return super().read(*arguments)
+
+    with open(tmp_path / "target", "w+b", 0) as target, jobs.job("copy", 4 * BLOCK) as job:
+        pour(Source(os.urandom(4 * BLOCK)), FileWriter(target.fileno()), ["sha256"], "disk", job=job)
+        assert jobs.sample().done == 4 * BLOCK
+    assert seen[0] in (None, 0) and seen[-1] == 4 * BLOCK and seen[1:] == sorted(seen[1:]) and len(set(seen)) > 3
+
+
+def test_reading_a_file_for_its_digest_tells_how_far_it_is(tmp_path):
+    (tmp_path / "root.raw").write_bytes(bytes(3 * 2**20))
+    folder = Folder(str(tmp_path / "image.xml"))
+    file = folder.file("root.raw")
+    with Jobs().job("read", file.size) as job:
+        assert folder.digest(file, {}, job) == hashlib.sha256(bytes(3 * 2**20)).hexdigest()
+        assert job.done == 3 * 2**20
+
+
+@pytest.mark.parametrize("found, share", [({"cur": 1, "end": 4}, 25), ({"cur": 0, "end": 0}, None), ({}, None), (None, None)])
+def test_a_block_job_of_libvirt(found, share):
+    assert share_of(found) == share
+
+
+@pytest.fixture(name="quick")
+def _quick(monkeypatch):
+    """Time is short here."""
+    monkeypatch.setattr(progress, "EACH_SECONDS", 0.01)
+    monkeypatch.setattr(shown, "FIRST_SECONDS", 0.01)
+
+
+def until(found, seconds=10):
+    """Return what a function finds, once it does."""
+    end = time.monotonic() + seconds
+    while not (value := found()) and time.monotonic() < end:
+        time.sleep(0.005)
+    return value
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_file_tells_of_a_job_while_it_is_done(tmp_path):
+    path, jobs = tmp_path / "progress", Jobs()
+    with progress.written(jobs, str(path)):
+        assert not path.exists()
+        with jobs.job("copy", 10) as job:
+            job.done = 3
+            sample = until(lambda: path.exists() and parse(path.read_bytes()))
+            assert (sample.what, sample.done, sample.total) == ("copy", 3, 10)
+            assert path.stat().st_size == MOST_BYTES and path.stat().st_mode & 0o777 == 0o644
+            job.done = 7
+            assert until(lambda: parse(path.read_bytes()).done == 7)
+    assert not path.exists()
+
+
+def test_what_is_quick_leaves_no_trace(tmp_path):
+    jobs, path = Jobs(), tmp_path / "progress"
+    begin = time.monotonic()
+    with progress.written(jobs, str(path)), jobs.job("copy", 10):
+        assert "progress" in [thread.name for thread in threading.enumerate()]
+    assert not path.exists() and time.monotonic() - begin < progress.EACH_SECONDS
+    with progress.written(jobs, None):
+        assert "progress" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("trouble", ["no folder", "taken", "link", "broken job"])
+def test_where_it_cannot_be_told_the_work_goes_on(tmp_path, trouble):
+    path, jobs = tmp_path / "progress", Jobs()
+    if trouble == "no folder":
+        path = tmp_path / "gone" / "progress"
+    elif trouble == "taken":
+        path.write_text("another's")
+    elif trouble == "link":
+        path.symlink_to(tmp_path / "aim")
+    with progress.written(jobs, str(path)), jobs.job("copy", 10) as job:
+        if trouble == "broken job":
+            job.look = lambda: 1 / 0
+        (writer,) = [thread for thread in threading.enumerate() if thread.name == "progress"]
+        writer.join(10)
+        assert not writer.is_alive()
+    assert not (tmp_path / "aim").exists()
+    assert trouble != "taken" or path.read_text() == "another's"
+
+
+class Waits:
+    """Stands in for the event that ends a watch: each wait is over at once, `count` times, and is noted."""
+
+    def __init__(self, count):
+        self.count, self.waits = count, []
+
+    def wait(self, seconds):
+        self.waits.append(seconds)
+        return len(self.waits) > self.count
+
+    def is_set(self):
+        return False
+
+
+def watched(looks, each=5.0):
+    """Return the lines of a watch that finds these samples, and how long it waited before each look."""
+    told, rest = [], iter(looks)
+
+    def look():
+        found = next(rest)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    watch = Watch(look, told.append, each)
+    watch._ended = waits = Waits(len(looks))
+    watch.run()
+    return told, waits.waits
+
+
+def test_a_line_each_few_seconds():
+    looks = [None, Sample(1, "copy", 3, 3, 100), Sample(1, "copy", 8, 4, 100), Sample(1, "copy", 8, 4, 100), None]
+    told, waits = watched(looks)
+    assert told == ["copy: 3 of 100 B, 3 %, 1 B/s, 97 s left", "copy: 4 of 100 B, 4 %, 0 B/s, 8 min left"]
+    # The first soon, then no more than one in each interval.
+    assert waits == [3, 5, 5, 5, 5, 5]
+    assert watched([None], each=1)[1] == [1, 1]
+    assert watched([None], each=60)[1] == [3, 60]
+
+
+def test_what_goes_wrong_ends_the_lines_and_nothing_else():
+    for error in (OSError("gone"), ValueError("no"), RuntimeError("not connected")):
+        told, waits = watched([SAMPLE, error, Sample(2, "copy", 1)])
+        assert len(told) == 1 and len(waits) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_no_line_after_the_end():
+    """Also where a look takes longer than the work: it is not waited for."""
+    told, hold = [], threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shown, "PATIENCE", 0.01)
+        with Watch(lambda: hold.wait(10) and SAMPLE, told.append, 1) as watch:
+            assert until(lambda: not hold.is_set())
+            time.sleep(0.05)
+    hold.set()
+    watch.join(10)
+    assert told == [] and not watch.is_alive()
+
+
+class Connection:
+    """Stands in for a connection plugin."""
+
+    def __init__(self, answer):
+        self.become, self.answer, self.asked = "sudo", answer, []
+
+    def exec_command(self, command, sudoable=True):
+        self.asked.append((command, sudoable, self.become))
+        return self.answer
+
+
+def test_a_reader_needs_no_other_user_and_changes_nothing_of_the_task_s():
+    connection = Connection((0, render(SAMPLE).ljust(MOST_BYTES), b""))
+    reader = Reader(connection, "head")
+    assert reader.sample() == SAMPLE
+    assert connection.asked == [("head", False, None)] and connection.become == "sudo"
+    connection.answer = (1, b"head: no such file", b"")
+    assert reader._connection.answer[0] == 0 and Reader(connection, "head").sample() is None
+
+
+@pytest.mark.parametrize("answer, number", [((0, b"123\n", b""), 123), ((1, b"", b"no"), None), ((0, b"-1", b""), None), ((0, b"x", b""), None)])
+def test_a_reader_of_a_number(answer, number):
+    assert Reader(Connection(answer), "stat").number() == number
+
+
+def action(**task):
+    made = shown.ProgressAction.__new__(shown.ProgressAction)
+    made._task = SimpleNamespace(**{"no_log": False, "delegate_to": None, "async_val": 0, "args": {}, **task})
+    made._templar = SimpleNamespace(template=lambda told: told)
+    return made
+
+
+def test_who_wants_no_lines_gets_none(monkeypatch):
+    assert action()._seconds({}) == EACH_SECONDS
+    assert action()._seconds({"virt_image_progress": 10}) == 10
+    assert action()._seconds({"virt_image_progress": False}) == 0
+    assert action(no_log=True)._seconds({}) == 0
+    monkeypatch.setattr(shown.display, "verbosity", -1)
+    assert action()._seconds({}) == 0
+
+
+def test_a_line_names_the_host():
+    assert action()._host({"inventory_hostname": "host1"}) == "host1"
+    assert action(delegate_to="kvm1")._host({"inventory_hostname": "web1"}) == "web1 -> kvm1"
+    assert text_mistake(action()._host({"inventory_hostname": "a\x1b[31m"})) is None
+
+
+@pytest.mark.parametrize("each, background", [(0, 0), (5, 60)])
+def test_where_nobody_watches_the_module_is_run_as_it_is(each, background):
+    made, ran = action(async_val=background), []
+    made._each, made._run = each, lambda arguments, _vars: ran.append(arguments) or {}
+    made._module({"name": "web1"}, {})
+    assert ran == [{"name": "web1"}]
+
+
+@pytest.mark.parametrize("tmpdir, pipelining, unprivileged", [("/t", False, False), (None, False, False), (None, True, False), ("/t", False, True)])
+def test_where_the_module_writes(tmpdir, pipelining, unprivileged):
+    """In the task's folder, which is made if it would be made anyway; else under a name of which nobody knows."""
+    made, shell = action(), SimpleNamespace(tmpdir=tmpdir, join_path=os.path.join)
+    made._connection = SimpleNamespace(_shell=shell)
+    made._is_pipelining_enabled = lambda _style: pipelining
+    made._is_become_unprivileged = lambda: unprivileged
+    made._make_tmp_path = lambda: setattr(shell, "tmpdir", "/made")
+    made.get_shell_option = lambda _name, default: ["/var/tmp", "/tmp"]
+    path, again = made._record(), made._record()
+    if pipelining or unprivileged:
+        assert path.startswith("/var/tmp/virt.image-") and len(path) > 50 and path != again
+        assert shell.tmpdir == tmpdir
+    else:
+        assert path == f"{tmpdir or '/made'}/progress"
