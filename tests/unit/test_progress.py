@@ -45,7 +45,7 @@ SAMPLE = Sample(1, "copy root.qcow2", 4.5, 5, 10)
 def sample_of(told):
     if told is None:
         return None
-    sizes = {key: parse_size(told[key], key) if isinstance(told[key], str) else told[key] for key in {"done", "total"} & set(told)}
+    sizes = {key: parse_size(size, key) for key, size in told.items() if key in ("done", "total") and isinstance(size, str)}
     return Sample(**{"job": 1, "what": "work", **told, **sizes})
 
 
@@ -340,9 +340,9 @@ def test_a_reader_needs_no_other_user_and_changes_nothing_of_the_task_s():
     assert reader._connection.answer[0] == 0 and Reader(connection, "head").sample() is None
 
 
-@pytest.mark.parametrize("answer, number", [((0, b"123\n", b""), 123), ((1, b"", b"no"), None), ((0, b"-1", b""), None), ((0, b"x", b""), None)])
-def test_a_reader_of_a_number(answer, number):
-    assert Reader(Connection(answer), "stat").number() == number
+@pytest.mark.parametrize("status, told, number", [(0, b"123\n", 123), (1, b"5", None), (0, b"-1", None), (0, b"x", None), (0, b"", None)])
+def test_a_reader_of_a_number(status, told, number):
+    assert Reader(Connection((status, told, b"")), "stat").number() == number
 
 
 def action(**task):
@@ -375,7 +375,10 @@ def test_where_nobody_watches_the_module_is_run_as_it_is(each, background):
     assert ran == [{"name": "web1"}]
 
 
-@pytest.mark.parametrize("tmpdir, pipelining, unprivileged", [("/t", False, False), (None, False, False), (None, True, False), ("/t", False, True)])
+@pytest.mark.parametrize(
+    "tmpdir, pipelining, unprivileged",
+    [("/t", False, False), (None, False, False), (None, True, False), ("/t", False, True)],
+)
 def test_where_the_module_writes(tmpdir, pipelining, unprivileged):
     """In the task's folder, which is made if it would be made anyway; else under a name of which nobody knows."""
     made, shell = action(), SimpleNamespace(tmpdir=tmpdir, join_path=os.path.join)

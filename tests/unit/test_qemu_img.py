@@ -100,7 +100,8 @@ def test_a_percentage_that_is_cut_off_is_not_taken_for_another():
     """What qemu-img has written when it is looked at may end anywhere."""
     with Jobs().share("work") as job, qemu_img._Percentage(job) as told:
         assert job.look() is None
-        for written, seen in ((b"    (0.00/100%)\r", 0), (b"  (12.50/100%)\r    (99", 12.5), (b".25/100%)\r", 99.25), (b"x" * 999, 99.25)):
+        pieces = {b"    (0.00/100%)\r": 0, b"  (12.50/100%)\r    (99": 12.5, b".25/100%)\r": 99.25, b"x" * 999: 99.25}
+        for written, seen in pieces.items():
             os.write(told.output, written)
             assert job.look() == seen
 

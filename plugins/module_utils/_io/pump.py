@@ -118,9 +118,9 @@ def pour(
     """Bring a reader's content, unpacked if it is packed (and `unpack`), into a writer; return what it was.
 
     `head` was read from the reader before. With `have`, the writer has that many bytes of a content that is not packed,
-    and the reader goes on after them. A `job` tells the bytes that were read so far. The target may have `most` bytes; `what` names the content in errors. Raises
-    ImageError for more, and for what cannot be unpacked; errors of the reader and the writer go through. The target is
-    not synced: that is for the caller, who gives it its name.
+    and the reader goes on after them. A `job` tells the bytes that were read so far. The target may have `most` bytes;
+    `what` names the content in errors. Raises ImageError for more, and for what cannot be unpacked; errors of the reader
+    and the writer go through. The target is not synced: that is for the caller, who gives it its name.
     """
     _keep_memory()
     sink = _Sink(writer, what, most)
