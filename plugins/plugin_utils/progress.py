@@ -31,6 +31,9 @@ from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 
 VARIABLE = "virt_image_progress"
 FIRST_SECONDS = 3
+# Those of core that have a process for each command. Another may have one session, or one helper, for all (libssh,
+# Mitogen), which two threads would disturb.
+CONNECTIONS = ("ansible.plugins.connection.ssh", "ansible.plugins.connection.local")
 # What reads over a slow line may still be at it when the work has ended; it is not waited for.
 PATIENCE = 1
 
@@ -101,7 +104,7 @@ class ProgressAction(ActionBase):
 
     def _module(self, arguments: dict, task_vars) -> dict:
         """Run the module, and return its result."""
-        if self._task.async_val or not self._each:
+        if self._task.async_val or not self._each or not _is_for_two(self._connection):
             return self._run(arguments, task_vars)
         path = self._record()
         with self._watching(Reader(self._connection, f"head -c {MOST_BYTES} {shlex.quote(path)}").sample):
@@ -121,7 +124,8 @@ class ProgressAction(ActionBase):
         """Have the user see how far a file is on its way to a path on the host."""
         jobs = Jobs()
         with jobs.job(f"send {name} to the host", os.path.getsize(path)) as job:
-            job.look = Reader(self._connection, f"stat -c %s {shlex.quote(target)}").number
+            if _is_for_two(self._connection):
+                job.look = Reader(self._connection, f"stat -c %s {shlex.quote(target)}").number
             with self._watching(jobs.sample):
                 yield
 
@@ -151,6 +155,11 @@ class ProgressAction(ActionBase):
         """Return the host as Ansible's own lines have it."""
         host, other = task_vars.get("inventory_hostname", ""), self._task.delegate_to
         return plain(f"{host} -> {other}" if other else str(host))
+
+
+def _is_for_two(connection) -> bool:
+    """Return whether another thread may run a command on the host while the task does."""
+    return type(connection).__module__ in CONNECTIONS
 
 
 class Reader:

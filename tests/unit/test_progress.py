@@ -345,6 +345,11 @@ def test_a_reader_of_a_number(status, told, number):
     assert Reader(Connection((status, told, b"")), "stat").number() == number
 
 
+def connection_of(module):
+    """Return a connection whose plugin is in that module."""
+    return type("Connection", (Connection,), {"__module__": module})((0, b"", b""))
+
+
 def action(**task):
     made = shown.ProgressAction.__new__(shown.ProgressAction)
     made._task = SimpleNamespace(**{"no_log": False, "delegate_to": None, "async_val": 0, "args": {}, **task})
@@ -367,9 +372,10 @@ def test_a_line_names_the_host():
     assert text_mistake(action()._host({"inventory_hostname": "a\x1b[31m"})) is None
 
 
-@pytest.mark.parametrize("each, background", [(0, 0), (5, 60)])
-def test_where_nobody_watches_the_module_is_run_as_it_is(each, background):
+@pytest.mark.parametrize("each, background, place", [(0, 0, "ssh"), (5, 60, "ssh"), (5, 0, "libssh")])
+def test_where_nobody_can_watch_the_module_is_run_as_it_is(each, background, place):
     made, ran = action(async_val=background), []
+    made._connection = connection_of(f"ansible.plugins.connection.{place}")
     made._each, made._run = each, lambda arguments, _vars: ran.append(arguments) or {}
     made._module({"name": "web1"}, {})
     assert ran == [{"name": "web1"}]
@@ -393,3 +399,27 @@ def test_where_the_module_writes(tmpdir, pipelining, unprivileged):
         assert shell.tmpdir == tmpdir
     else:
         assert path == f"{tmpdir or '/made'}/progress"
+
+
+@pytest.mark.usefixtures("quick")
+def test_over_a_connection_for_one_thread_it_is_said_what_is_sent(tmp_path):
+    """But not how far that is: nobody asks the host meanwhile."""
+    made, told = action(), []
+    made._each, made._show = 0.01, told.append
+    made._connection = connection_of("ansible_mitogen.connection")
+    (tmp_path / "root.raw").write_bytes(bytes(2048))
+    with made._sending(str(tmp_path / "root.raw"), "/there", "root.raw"):
+        assert until(lambda: told)
+    assert told[0] == "send root.raw to the host: 2.0 KiB, for 1 s now" and made._connection.asked == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_how_much_was_sent_is_asked_of_the_host(tmp_path):
+    made, told = action(), []
+    made._each, made._show = 0.01, told.append
+    made._connection = connection_of("ansible.plugins.connection.ssh")
+    made._connection.answer = (0, b"1024\n", b"")
+    (tmp_path / "root.raw").write_bytes(bytes(2048))
+    with made._sending(str(tmp_path / "root.raw"), "/the re", "root.raw"):
+        assert until(lambda: told)
+    assert told[0].startswith("send root.raw to the host: 1.0 of 2.0 KiB, 50 %, ")
