@@ -19,14 +19,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.names import plain
-from ansible_collections.virt.image.plugins.module_utils._core.progress import (
-    MOST_BYTES,
-    Sample,
-    is_news,
-    line,
-    parse,
-    parse_interval,
-)
+from ansible_collections.virt.image.plugins.module_utils._core.progress import is_news, line, parse, parse_interval
+from ansible_collections.virt.image.plugins.module_utils._core.sample import MOST_BYTES, Sample
 from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 
 VARIABLE = "virt_image_progress"

@@ -17,17 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.virt.image.plugins.module_utils._core.names import text_mistake
-from ansible_collections.virt.image.plugins.module_utils._core.progress import (
-    EACH_SECONDS,
-    MOST_BYTES,
-    PERCENT,
-    Sample,
-    is_news,
-    line,
-    parse,
-    parse_interval,
-    render,
-)
+from ansible_collections.virt.image.plugins.module_utils._core.progress import EACH_SECONDS, is_news, line, parse, parse_interval
+from ansible_collections.virt.image.plugins.module_utils._core.sample import MOST_BYTES, PERCENT, Sample, render
 from ansible_collections.virt.image.plugins.module_utils._core.units import parse_size
 from ansible_collections.virt.image.plugins.module_utils._io import progress
 from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs

@@ -1,48 +1,23 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far long work is: what a module writes down while it works, and the line that a user reads of it."""
+"""The line that a user reads of long work, from what a module wrote down of it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Optional
 
 from .errors import ImageError
 from .names import plain
+from .sample import BYTES, MOST_BYTES, PERCENT, Sample, short
 from .units import LARGEST, UNITS
 
-BYTES, PERCENT = "B", "%"
-# A record of a sample has at most so many bytes; a longer one is none of ours.
-MOST_BYTES = 2048
-MOST_LETTERS = 120
 DAY = 24 * 3600
 EACH_SECONDS, LEAST_SECONDS, MOST_SECONDS = 5, 1, 3600
 # As Ansible has them.
 YES, NO = ("y", "yes", "on", "true", "t"), ("n", "no", "off", "false", "f", False)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """How far a job was after so many seconds of it; `job` is its number in the call.
-
-    `done` and `total` are in the unit, bytes or percent; None where they cannot be known.
-    """
-
-    job: int
-    what: str
-    seconds: float
-    done: Optional[float] = None
-    total: Optional[float] = None
-    unit: str = BYTES
-
-
-def render(sample: Sample) -> bytes:
-    """Return a sample as a record of MOST_BYTES at most."""
-    told = {**asdict(sample), "what": _short(sample.what)}
-    return json.dumps(told).encode("ascii")
 
 
 def parse(record: bytes) -> Optional[Sample]:
@@ -88,12 +63,7 @@ def line(sample: Sample, before: Optional[Sample] = None) -> str:
     """Return what a user reads; `before` is what the last line was of, since which the rate is measured."""
     rate = _rate(sample, before)
     parts = [_amount(sample), _speed(sample, rate), _left(sample, rate)]
-    return f"{_short(sample.what)}: {', '.join(filter(None, parts))}"
-
-
-def _short(what: str) -> str:
-    text = plain(what)
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS - 3]}..."
+    return f"{short(sample.what)}: {', '.join(filter(None, parts))}"
 
 
 def _rate(sample: Sample, before: Optional[Sample]) -> Optional[float]:

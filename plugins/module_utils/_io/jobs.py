@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import Callable, Optional
 
-from .._core.progress import BYTES, PERCENT, Sample
+from .._core.sample import BYTES, PERCENT, Sample
 
 
 class Job:

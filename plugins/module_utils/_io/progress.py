@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import Optional
 
-from .._core.progress import MOST_BYTES, Sample, render
+from .._core.sample import MOST_BYTES, Sample, render
 from .jobs import Jobs
 
 # A call that ends sooner leaves no trace.

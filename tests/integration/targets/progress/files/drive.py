@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs Ansible in several ways at once, on work that takes some seconds, and prints as JSON what each said.
 
-    python3 drive.py FOLDER VARIABLES SSH_VARIABLES
+    PYTHON drive.py FOLDER VARIABLES SSH_VARIABLES
 
 FOLDER has the playbooks and the folder image/. VARIABLES (JSON) are for all runs, SSH_VARIABLES for those over SSH. The
 images come from a server of this process, or from a transfer, that is slow on purpose.
@@ -24,6 +24,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 FOLDER, EXTRA, SSH = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+# With this Python, which has what the control node needs.
+ANSIBLE = (sys.executable, "-m", "ansible")
 PIECE = 64 * 1024
 PIECES_A_SECOND = 12
 LONGEST = 120
@@ -94,7 +96,7 @@ def on_terminal(command: list, environment: dict) -> dict:
 
 def playbook(name: str, hosts: str, more: dict) -> list:
     variables = json.dumps({**EXTRA, **more})
-    return ["ansible-playbook", f"--inventory={hosts}", f"--extra-vars={variables}", str(FOLDER / name)]
+    return [*ANSIBLE, "playbook", f"--inventory={hosts}", f"--extra-vars={variables}", str(FOLDER / name)]
 
 
 def one_line(host: str, more: dict) -> list:
@@ -104,7 +106,7 @@ def one_line(host: str, more: dict) -> list:
     place = {"name": host, "virt_type": "qemu", "pool": "none", "folder": str(FOLDER / host)}
     arguments = json.dumps({**image, **place})
     return [
-        *("ansible", host, f"--inventory={host},", "--one-line", "--module-name=virt.image.storage", f"--args={arguments}"),
+        *(*ANSIBLE, "adhoc", host, f"--inventory={host},", "--one-line", "--module-name=virt.image.storage", f"--args={arguments}"),
         f"--extra-vars={json.dumps(variables)}",
     ]
 
