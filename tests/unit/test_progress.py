@@ -8,7 +8,6 @@ import io
 import json
 import os
 import threading
-import time
 
 import pytest
 import yaml
@@ -211,10 +210,9 @@ def test_a_file_tells_of_a_job_while_it_is_done(tmp_path):
 
 def test_what_is_quick_leaves_no_trace(tmp_path):
     jobs, path = Jobs(), tmp_path / "progress"
-    begin = time.monotonic()
     with progress.written(jobs, str(path)), jobs.job("copy", 10):
         assert "progress" in [thread.name for thread in threading.enumerate()]
-    assert not path.exists() and time.monotonic() - begin < progress.EACH_SECONDS
+    assert not path.exists()
     with progress.written(jobs, None):
         assert "progress" not in [thread.name for thread in threading.enumerate()]
 
