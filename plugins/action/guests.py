@@ -17,7 +17,6 @@ from functools import lru_cache
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.asker import Asker
@@ -25,38 +24,28 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.image import parse_image
 from ansible_collections.virt.image.plugins.module_utils._core.trust import parse_trust
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.plugins.module_utils._io.source import File, Folder
 from ansible_collections.virt.image.plugins.module_utils._io.url import is_url
+from ansible_collections.virt.image.plugins.plugin_utils.progress import ProgressAction
+
+# Of this process, which has one task, as what _read keeps.
+_jobs = Jobs()
 
 
-class ActionModule(ActionBase):
+class ActionModule(ProgressAction):
     """The guests module with images from either side."""
 
     MODULE = "virt.image.guests"
-    _supports_async = True
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        try:
+    def _work(self, task_vars) -> dict:
+        with self._watching(_jobs.sample):
             deliveries = self._deliveries()
-            told = self._module(deliveries, task_vars)
-            if told.get("missing"):
-                self._bring(told["missing"], deliveries)
-                told = self._module(deliveries, task_vars)
-        except ImageError as error:
-            raise AnsibleActionFail(str(error)) from error
-        finally:
-            if not self._task.async_val:
-                # In the background the module cleans up itself.
-                self._remove_tmp_path(self._connection._shell.tmpdir)
-        result.update(told)
-        return result
-
-    def _module(self, deliveries: list, task_vars) -> dict:
-        arguments = {**self._task.args, "_deliveries": deliveries}
-        return self._execute_module(
-            self.MODULE, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
-        )
+        told = self._module({**self._task.args, "_deliveries": deliveries}, task_vars)
+        if told.get("missing"):
+            self._bring(told["missing"], deliveries)
+            told = self._module({**self._task.args, "_deliveries": deliveries}, task_vars)
+        return told
 
     def _deliveries(self) -> list:
         """Return what the control node has of each image, if that is where they are."""
@@ -115,7 +104,8 @@ class ActionModule(ActionBase):
                 raise ImageError("is not at hand on the control node, and the host needs it", name)
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, f"image-{number}")
             local = os.path.join(os.path.dirname(having[0]["path"]), name)
-            brought = self._transfer_file(local, target)
+            with self._sending(local, target, name):
+                brought = self._transfer_file(local, target)
             for told in having:
                 told["files"][name]["brought"] = brought
             self._fixup_perms2([self._connection._shell.tmpdir, target])
@@ -161,7 +151,8 @@ def _digests(folder: Folder, file: File, kinds: set) -> dict[str, str]:
     with _kept(os.path.join(C.DEFAULT_LOCAL_TMP, f"virt.image-{key}")) as kept:
         found = _told(kept) if kept else None
         if found is None:
-            found = folder.digests(file, kinds)
+            with _jobs.job(f"read {file.label} on the control node for its SHA-256", file.size) as job:
+                found = folder.digests(file, kinds, job)
             if kept:
                 _tell(kept, found)
     return found

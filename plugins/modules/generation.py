@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - virt.image._fetch
   - virt.image._guests
   - virt.image._image_source
+  - virt.image._progress
 options:
   state:
     description:

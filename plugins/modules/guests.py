@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - virt.image._fetch
   - virt.image._guests
   - virt.image._image_source
+  - virt.image._progress
 seealso:
   - module: virt.image.storage
   - module: virt.image.domain

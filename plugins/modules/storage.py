@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - virt.image._files
   - virt.image._match
   - virt.image._place
+  - virt.image._progress
   - virt.image._trust
 options:
   name:

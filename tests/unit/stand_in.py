@@ -15,6 +15,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.steps import (
     ImportBase,
 )
 from ansible_collections.virt.image.plugins.module_utils._io import deploy, guest_options, provision
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.plugins.module_utils._io.lock import Locks
 from ansible_collections.virt.image.tests.unit.disks import qcow2
 from ansible_collections.virt.image.tests.unit.support import judged, text
@@ -36,6 +37,7 @@ class Libvirt:
         self.domains, self.nets, self.kind = {}, {"default": True}, "dir"
         self.asked = []
         self.locks = Locks()
+        self.jobs = Jobs()
         self.folder.mkdir()
         self.image.mkdir()
         (self.image / "image.xml").write_text(IMAGE.format("<interface/>"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def image(boots='<boot type="hvm"><guest><arch>x86_64</arch></guest>{drives}</bo
         f"<image><name>{name}</name><domain>{boots.format(drives=drives)}<devices><memory>524288</memory>"
         f"<interface/></devices></domain><storage>{disks}</storage></image>"
     )
+
+
+def until(found, seconds=10):
+    """Return what a function finds, once it does, or after a while."""
+    end = time.monotonic() + seconds
+    while not (value := found()) and time.monotonic() < end:
+        time.sleep(0.005)
+    return value
 
 
 def message(call, *arguments, **options):

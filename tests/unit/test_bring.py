@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.header import Hea
 from ansible_collections.virt.image.plugins.module_utils._core.steps import ImportBase
 from ansible_collections.virt.image.plugins.module_utils._core.volume import PLAIN, Pool, Source
 from ansible_collections.virt.image.plugins.module_utils._io.bring import import_base
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.plugins.module_utils._io.url import Access
 from ansible_collections.virt.image.tests.unit.fetching import (  # pylint: disable=unused-import  # fixtures
     CONTENT,
@@ -47,7 +49,7 @@ def _path(tmp_path):
 
 
 def bring(*arguments, **options):
-    import_base(step(*arguments, **options), None, Access(timeout=30))
+    import_base(step(*arguments, **options), SimpleNamespace(jobs=Jobs()), Access(timeout=30))
 
 
 def test_a_file(folder, path):

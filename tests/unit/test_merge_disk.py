@@ -12,6 +12,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.moves import Merg
 from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import busy, merge_disk
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message
 
@@ -52,6 +53,7 @@ class Guest:
     def __init__(self, disk=OVER, active=True, job=None, ready_after=2, persistent=True):
         self.live, self.defined, self.active, self.job = disk, disk, active, job
         self.ready_after, self.persistent, self.calls, self.events = ready_after, persistent, [], []
+        self.jobs = Jobs()
         self.brings_along, self.place, self.gone = True, "/p/data.raw", False
 
     def domain(self, _name):
@@ -114,7 +116,7 @@ def _libvirt(monkeypatch):
 def _written(monkeypatch):
     """What qemu-img was told."""
     calls = []
-    monkeypatch.setattr(merge_disk.qemu_img, "commit", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(merge_disk.qemu_img, "commit", lambda *arguments: calls.append(arguments[:3]))
     return calls
 
 

@@ -16,6 +16,7 @@ import tempfile
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._io import qemu_img
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.plugins.module_utils._io.qemu_img import GIB, Limits, commit, convert, create, flatten, grow
 from ansible_collections.virt.image.tests.unit import disks
 from ansible_collections.virt.image.tests.unit.support import message
@@ -73,6 +74,36 @@ def content(path, format):
 
 def info(path, format):
     return json.loads(run("info", "--output=json", "-f", format, path))
+
+
+@pytest.mark.parametrize("moves", ["convert", "flatten", "commit"])
+def test_what_moves_data_tells_how_far_it_is(real, monkeypatch, moves):
+    run("convert", "-f", "raw", "-O", "qcow2", "disk.raw", "below")
+    run("create", "-f", "qcow2", "-b", str(real / "below"), "-F", "qcow2", "top")
+    arguments = {
+        "convert": (convert, "disk.raw", "raw", "made", "vmdk"),
+        "flatten": (flatten, [("top", "qcow2"), ("below", "qcow2")], "made"),
+        "commit": (commit, "top", "below", "qcow2"),
+    }[moves]
+    looks, launched = [], qemu_img._launched
+    with Jobs().share("work") as job:
+        monkeypatch.setattr(qemu_img, "_launched", lambda *told: (launched(*told), looks.append(job.look()))[0])
+        arguments[0](*arguments[1:], job)
+        assert looks == [100.0]
+        # Who looks too late reads no other file.
+        assert job.look() == 100.0
+    made = "below" if moves == "commit" else "made"
+    assert content(made, "vmdk" if moves == "convert" else "qcow2") == CONTENT
+
+
+def test_a_percentage_that_is_cut_off_is_not_taken_for_another():
+    """What qemu-img has written when it is looked at may end anywhere."""
+    with Jobs().share("work") as job, qemu_img._Percentage(job) as told:
+        assert job.look() is None
+        pieces = {b"    (0.00/100%)\r": 0, b"  (12.50/100%)\r    (99": 12.5, b".25/100%)\r": 99.25, b"x" * 999: 99.25}
+        for written, seen in pieces.items():
+            os.write(told.output, written)
+            assert job.look() == seen
 
 
 @pytest.mark.parametrize("source, target", list(itertools.product(FORMATS, repeat=2)))

@@ -18,8 +18,9 @@ from .belongings import find_state
 from .bring import check_asked, fill_volume, import_base, upload
 from .connection import Connection, doing, state_of
 from .iso import make_iso
+from .jobs import Job
 from .life import set_autostart, start, stop, undefine
-from .merge_disk import merge_disk
+from .merge_disk import merge_disk, share_of
 from .pump import FileWriter, pour
 from .requirements import libvirt
 from .running import CHANGE
@@ -59,7 +60,8 @@ def _copy_volume(step: steps.CopyVolume, connection: Connection) -> None:
         if part is None:
             raise ImageError("appeared while it was made; another play works on this guest", step.path)
         with opened(step.base, "the base volume") as reader, open(part, "r+b", 0) as file:
-            pour(reader, FileWriter(file.fileno()), (), step.name, LARGEST, unpack=False)
+            with connection.jobs.job(str(step), os.fstat(reader.fileno()).st_size) as job:
+                pour(reader, FileWriter(file.fileno()), (), step.name, LARGEST, unpack=False, job=job)
         capacity = file_header(part, step.format).capacity
         check_asked(step.asked, capacity, step.name)
         if step.capacity > capacity:
@@ -87,7 +89,8 @@ def _create_volume(step: steps.CreateVolume, connection: Connection) -> None:
     connection.create_volume(step.pool.name, step.name, step.format, capacity, backing, sparse=kind != BLOCK)
     if kind == BLOCK:
         # It holds what was there before it.
-        with UploadWriter(connection, step.pool.name, step.name) as writer:
+        with UploadWriter(connection, step.pool.name, step.name) as writer, connection.jobs.job(str(step)):
+            # libvirtd writes the zeros, and tells nothing meanwhile.
             writer.finish(0)
             writer.commit()
 
@@ -130,7 +133,8 @@ def _grow_volume(step: steps.GrowVolume, connection: Connection) -> None:
 def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
     domain = connection.find_domain(step.guest)
     if step.running:
-        _pull(step, domain)
+        with connection.jobs.share(str(step)) as job:
+            _pull(step, domain, job)
         return
 
     def check() -> None:
@@ -141,7 +145,8 @@ def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
     part = files.part_of(step.path)
     with files.writing(step.path, part), files.held(part):
         try:
-            qemu_img.flatten([(layer.path, layer.format) for layer in step.layers], part)
+            with connection.jobs.share(str(step)) as job:
+                qemu_img.flatten([(layer.path, layer.format) for layer in step.layers], part, job)
             os.chown(part, status.st_uid, status.st_gid)
             files.settle(part, step.path, stat.S_IMODE(status.st_mode), check)
         except BaseException:
@@ -149,15 +154,16 @@ def _flatten_volume(step: steps.FlattenVolume, connection: Connection) -> None:
             raise
 
 
-def _pull(step: steps.FlattenVolume, domain) -> None:
+def _pull(step: steps.FlattenVolume, domain, job: Job) -> None:
     """Let QEMU flatten the disk of a running guest; a job that a killed run began is waited for."""
     with doing(f"flatten volume {step.name} of running guest {step.guest}"):
-        job = domain.blockJobInfo(step.path)
-        if job and job["type"] != libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
+        found = domain.blockJobInfo(step.path)
+        if found and found["type"] != libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
             raise ImageError(f"a block job of another kind is at {step.path}; let it end, or end it (virsh blockjob)")
-        if not job:
+        if not found:
             domain.blockPull(step.path)
-        while domain.blockJobInfo(step.path):
+        while found := domain.blockJobInfo(step.path):
+            job.done = share_of(found)
             time.sleep(POLL_SECONDS)
         if state_of(domain) == "running":
             # QEMU 7.2 writes down that nothing is below before it has written all that was; stopping a guest flushes.

@@ -16,6 +16,7 @@ from .._core.units import LARGEST, show_size
 from .._core.volume import BLOCK, STREAMED, Pool, Source
 from . import files, qemu_img
 from .connection import Connection
+from .jobs import Job, Jobs
 from .pump import FileWriter, pour
 from .source import compare, opened, stamp_of
 from .streams import UploadWriter, is_whole
@@ -36,18 +37,19 @@ def import_base(step: ImportBase, connection: Connection, access: Access) -> Non
     resume = is_url(source.path) and not source.packing
     with files.arriving(step.path, files.READ_ONLY, resume) as part:
         if part is not None:
-            _bring(source, step.source_format, part, access)
+            _bring(source, step.source_format, part, access, connection.jobs)
             if step.format != step.source_format:
-                qemu_img.convert(part, step.source_format, part + files.CONVERTED, step.format)
+                _convert(step, part, part + files.CONVERTED, connection.jobs)
 
 
-def _bring(source: Source, format: str, target: str, access: Access) -> None:
+def _bring(source: Source, format: str, target: str, access: Access, jobs: Jobs) -> None:
     """Fill a file with what a source holds, unpacked and verified; raise ImageError."""
     left = os.path.getsize(target)
     # What a killed run left may be another file's; then all of it comes again.
     for have in (left, 0) if left else (0,):
         try:
-            _pour(source, format, target, access, have)
+            with jobs.job(f"{_verb(source)} {source.label}", source.size) as job:
+                _pour(source, format, target, access, have, job)
             break
         except WrongContent:
             if not have:
@@ -56,13 +58,25 @@ def _bring(source: Source, format: str, target: str, access: Access) -> None:
     check_content(_header_of(target), format, source.label)
 
 
-def _pour(source: Source, format: str, target: str, access: Access, have: int) -> None:
+def _pour(source: Source, format: str, target: str, access: Access, have: int, job: Job) -> None:
     with _reader(source, access, have) as reader, open(target, "r+b", 0) as file:
         have = getattr(reader, "offset", 0)
         writer, unpack = FileWriter(file.fileno()), format != "boot"
         most = LARGEST if source.size or not is_url(source.path) else have + files.room(target)
-        found = pour(reader, writer, _kinds(source), source.label, most, have=have, unpack=unpack)
+        found = pour(reader, writer, _kinds(source), source.label, most, have=have, unpack=unpack, job=job)
     _verify(found.digests, source)
+
+
+def _verb(source: Source) -> str:
+    """Return what is done to bring a source."""
+    verbs = [verb for verb, is_so in (("fetch", is_url(source.path)), ("unpack", source.packing)) if is_so]
+    return " and ".join(verbs) or "copy"
+
+
+def _convert(step, path: str, target: str, jobs: Jobs) -> None:
+    """Convert what came of a step's source from its format into the step's."""
+    with jobs.share(f"convert {step.source.label} from {step.source_format} to {step.format}") as job:
+        qemu_img.convert(path, step.source_format, target, step.format, job)
 
 
 def _kinds(source: Source) -> set:
@@ -112,7 +126,7 @@ def fill_volume(step: FillVolume, connection: Connection, access: Access) -> Non
         raise ImageError(f"volume {name} appeared in {step.pool} while it was made; another play works on this guest")
     source = step.source
     plain = not source.packing and not is_url(source.path) and step.format == step.source_format
-    with _whole_file(step, access, plain) as path:
+    with _whole_file(step, connection, access, plain) as path:
         check_asked(step.asked, os.path.getsize(path) if step.format == "raw" else 0, name)
         upload(path, step.pool, name, connection, step.capacity, source if plain else None)
     if step.pool.kind != BLOCK and step.capacity > connection.volume_header(pool, name, step.format).capacity:
@@ -135,8 +149,8 @@ def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: i
         capacity = max(capacity, size) if pool.kind == BLOCK else size
         connection.delete_volume(pool.name, name)
         connection.create_volume(pool.name, name, "raw", capacity if pool.kind == BLOCK else 0, sparse=pool.kind != BLOCK)
-        with UploadWriter(connection, pool.name, name, capacity) as writer:
-            found = pour(reader, writer, _kinds(source) if source else (), name, writer.capacity, unpack=False)
+        with UploadWriter(connection, pool.name, name, capacity) as writer, connection.jobs.job(f"upload {name}", size) as job:
+            found = pour(reader, writer, _kinds(source) if source else (), name, writer.capacity, unpack=False, job=job)
             if source:
                 _verify(found.digests, source)
             writer.commit()
@@ -144,7 +158,7 @@ def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: i
 
 
 @contextmanager
-def _whole_file(step: FillVolume, access: Access, plain: bool):
+def _whole_file(step: FillVolume, connection: Connection, access: Access, plain: bool):
     """Give a file of this machine with the content that the volume is to have, in its format."""
     if plain:
         check_content(_header_of(step.source.path), step.source_format, step.source.label)
@@ -154,9 +168,9 @@ def _whole_file(step: FillVolume, access: Access, plain: bool):
         path = os.path.join(folder, "content")
         with files.writing(path):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, files.PRIVATE))
-            _bring(step.source, step.source_format, path, access)
+            _bring(step.source, step.source_format, path, access, connection.jobs)
             if step.format != step.source_format:
                 converted = os.path.join(folder, "converted")
-                qemu_img.convert(path, step.source_format, converted, step.format)
+                _convert(step, path, converted, connection.jobs)
                 path = converted
             yield path

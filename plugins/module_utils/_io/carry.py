@@ -11,12 +11,19 @@ from __future__ import annotations
 from .module import Done, Outcome
 
 
-def fetch(outcome: Outcome) -> None:
+def telling(connection, path: str):
+    """Return a context in which a file tells how far long work is."""
+    from .progress import written
+
+    return written(connection.jobs, path)
+
+
+def fetch(outcome: Outcome, connection) -> None:
     """Fetch what must be there before it can be planned with; raise ImageError."""
     from .spool import spool
 
     for source, pool in outcome.unknown:
-        spool(source, pool, outcome.access)
+        spool(source, pool, outcome.access, connection.jobs)
 
 
 def carry_out(outcome: Outcome, connection) -> list[Done]:

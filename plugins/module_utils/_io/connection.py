@@ -18,6 +18,7 @@ from .._core.header import Header
 from .._core.host import parse_capabilities
 from .._core.lifecycle import RUNNING
 from .._core.plan import Live
+from .jobs import Jobs
 from .lock import Locks
 from .requirements import libvirt
 from .watch import Watch
@@ -58,6 +59,7 @@ class Connection:
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.uri = uri
         self.locks = Locks()
+        self.jobs = Jobs()
         self.watch = Watch(uri)
         self.started: dict = {}  # name -> life.Started, of the guests that were started through it
         # What was there of the domains that were made through it before they were (lifecycle.Belongings), and what those

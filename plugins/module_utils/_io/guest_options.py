@@ -113,11 +113,15 @@ IMAGE_SOURCE = {
     "_deliveries": {"type": "list", "elements": "dict", "default": []},
 }
 
+# From the action plugin: the file that is to tell how far long work is.
+PROGRESS = {"_progress": {"type": "str"}}
+
 GUESTS = {
     **URI,
     "guests": {"type": "list", "elements": "dict", "required": True, "options": GUEST},
     **FETCH,
     **IMAGE_SOURCE,
+    **PROGRESS,
 }
 
 GENERATION = {
@@ -136,6 +140,7 @@ GENERATION = {
     "reason": {"type": "str"},
     **FETCH,
     **IMAGE_SOURCE,
+    **PROGRESS,
 }
 
 DOMAIN_XML = {**URI, **SHAPE, "image": {"type": "str", "required": True}, **FETCH}
@@ -153,6 +158,7 @@ STORAGE = {
     "state": {"type": "str", "choices": ["present", "absent", "pruned"], "default": "present"},
     **REMOVE,
     **FETCH,
+    **PROGRESS,
 }
 
 DOMAIN = {

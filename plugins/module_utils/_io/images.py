@@ -124,7 +124,8 @@ class Images:
     def _digest(self, guest: Guest, file: File, told: tuple) -> str:
         key = (guest.image, guest.allow_outside_files, file.label, told)
         if key not in self._digests:
-            self._digests[key] = self.folder(guest).digest(file, dict(told))
+            with self._volumes.connection.jobs.job(f"read {file.label} for its SHA-256", file.size) as job:
+                self._digests[key] = self.folder(guest).digest(file, dict(told), job)
         return self._digests[key]
 
     def _from_base(self, guest: Guest, wanted: Wanted, digest: str) -> Source:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -79,13 +80,8 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
         require("lxml", *(["libvirt"] if connect else []))
         if connect:
             with Connection(module.params["uri"]) as connection:
-                outcome = act(module.params, connection)
-                if carry is None and (outcome.plans or outcome.unknown):
-                    raise TypeError("a module that plans is run with carry")
-                if outcome.unknown and not module.check_mode:
-                    carry.fetch(outcome)
-                    outcome = act(module.params, connection)
-                _finish(module, outcome, connection, carry)
+                with carry.telling(connection, module.params["_progress"]) if _is_watched(module) else nullcontext():
+                    _act(module, act, connection, carry)
         else:
             _finish(module, act(module.params), None, carry)
     except ImageError as error:
@@ -96,6 +92,21 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
             msg=f"this is a defect in virt.image, not in your input: {type(error).__name__}: {error}",
             exception=traceback.format_exc(),
         )
+
+
+def _is_watched(module: AnsibleModule) -> bool:
+    """Return whether somebody wants to know how far long work is: an action plugin, of what may take long."""
+    return bool(module.params.get("_progress"))
+
+
+def _act(module: AnsibleModule, act, connection, carry) -> None:
+    outcome = act(module.params, connection)
+    if carry is None and (outcome.plans or outcome.unknown):
+        raise TypeError("a module that plans is run with carry")
+    if outcome.unknown and not module.check_mode:
+        carry.fetch(outcome, connection)
+        outcome = act(module.params, connection)
+    _finish(module, outcome, connection, carry)
 
 
 def _finish(module: AnsibleModule, outcome: Outcome, connection, carry) -> None:

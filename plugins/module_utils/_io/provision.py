@@ -31,7 +31,7 @@ def storage(params: dict, connection: Connection) -> Outcome:
     """Plan the volumes of one guest, as they are planned for the whole guest, or what is to be pruned."""
     if params["state"] == "pruned":
         return pruned(params, connection)
-    options = {key: value for key, value in params.items() if key not in ("uri", "state", "flatten", "fetch")}
+    options = {key: value for key, value in params.items() if key not in ("uri", "state", "flatten", "fetch", "_progress")}
     access = parse_access(params["fetch"])
     survey = Survey(connection, access=access)
     sighting = survey.guest(parse_guest({**options, "state": "present"}))

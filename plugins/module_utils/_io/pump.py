@@ -22,6 +22,7 @@ from itertools import chain, groupby
 from typing import Iterable, Iterator, Optional, Union
 
 from .._core.errors import ImageError
+from .jobs import Job
 from .unpack import BLOCK, packing_of, unpacked
 
 Part = Union[bytes, int]  # a block of content, or the length of a hole
@@ -112,17 +113,20 @@ def pour(
     head: bytes = b"",
     have: int = 0,
     unpack: bool = True,
+    job: Optional[Job] = None,
 ) -> Poured:
     """Bring a reader's content, unpacked if it is packed (and `unpack`), into a writer; return what it was.
 
     `head` was read from the reader before. With `have`, the writer has that many bytes of a content that is not packed,
-    and the reader goes on after them. The target may have `most` bytes; `what` names the content in errors. Raises
-    ImageError for more, and for what cannot be unpacked; errors of the reader and the writer go through. The target is
-    not synced: that is for the caller, who gives it its name.
+    and the reader goes on after them. A `job` tells the bytes that were read so far. The target may have `most` bytes;
+    `what` names the content in errors. Raises ImageError for more, and for what cannot be unpacked; errors of the reader
+    and the writer go through. The target is not synced: that is for the caller, who gives it its name.
     """
     _keep_memory()
     sink = _Sink(writer, what, most)
     with Digests(kinds) as digests:
+        if job:
+            job.look = lambda: digests.read
         sink.take_up(have, digests)
         file, start = _plain_file(reader, head)
         parts = _delivered(reader, head) if file is None else _file_parts(file, start, os.fstat(file).st_size)

@@ -18,6 +18,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
 
@@ -25,6 +27,7 @@ from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, TAIL_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.units import MIB, show_size
+from .jobs import Job
 
 GIB = 1024 * MIB
 # What OpenStack's Nova and Cinder allow. qemu-img 7.2 needs 200 MiB of it for each format at up to 64 TiB, and 8 MiB
@@ -39,6 +42,7 @@ LONGEST = 24 * 3600
 # Beyond the disk itself: the tables of the format, at most 8 bytes for each 4 KiB (qcow), and the ends of its blocks.
 TABLES, ENDS = 256, 64 * MIB
 MAX_LAYERS = 200
+PIPE_BYTES = 65536
 WITH_BACKING = ("qcow", "qcow2", "vmdk")
 # Says the limits, then becomes qemu-img. Its own process, as ours may have threads, between whose locks nothing but an
 # exec is safe after a fork (so subprocess' preexec_fn is not); not prlimit, which is not on each system.
@@ -81,17 +85,22 @@ class Limits:
         return cls(MEMORY, capacity + capacity // TABLES + ENDS, processor, clock)
 
 
-def convert(source_path: str, source_format: str, target_path: str, target_format: str) -> None:
-    """Write the disk of one file, which builds on no other, to another file and format; raise ImageError."""
+def convert(
+    source_path: str, source_format: str, target_path: str, target_format: str, job: Optional[Job] = None
+) -> None:
+    """Write the disk of one file, which builds on no other, to another file and format; raise ImageError.
+
+    This and what else moves data has a `job`, which tells its percentage.
+    """
     header = _header(source_path, source_format)
     if header.backing:
         raise ImageError("builds on another file; what is converted stands alone", source_path)
     command = ["convert", "-O", target_format, _told(_node(source_path, source_format)), os.path.abspath(target_path)]
     what = f"convert {source_path} from {source_format} to {target_format}"
-    _run(command, what, Limits.of(header.capacity, True), target_path)
+    _run(command, what, Limits.of(header.capacity, True), target_path, job)
 
 
-def flatten(layers: list, target_path: str) -> None:
+def flatten(layers: list, target_path: str, job: Optional[Job] = None) -> None:
     """Write a chain of files as one qcow2 that stands alone; `layers` are (path, format) from the top to the bottom.
 
     Raises ImageError where the files do not say that they have something below them, or that they have nothing.
@@ -104,7 +113,7 @@ def flatten(layers: list, target_path: str) -> None:
             raise ImageError(f"{says}, and is number {number} of {len(layers)} files to flatten", path)
         node, capacity = _node(path, format, node), header.capacity
     command = ["convert", "-O", "qcow2", _told(node), os.path.abspath(target_path)]
-    _run(command, f"flatten {layers[0][0]}", Limits.of(capacity, True), target_path)
+    _run(command, f"flatten {layers[0][0]}", Limits.of(capacity, True), target_path, job)
 
 
 def create(path: str, format: str, capacity: int, backing: Optional[tuple] = None) -> None:
@@ -120,7 +129,7 @@ def grow(path: str, format: str, capacity: int) -> None:
     _run(command, f"grow {path}", Limits.of(capacity, True))
 
 
-def commit(path: str, below: str, format: str) -> None:
+def commit(path: str, below: str, format: str, job: Optional[Job] = None) -> None:
     """Write what is in a qcow2 overlay into the file below it, of that format, and not deeper; the overlay stays as it is.
 
     Killed and run again, it comes to the same. Raises ImageError where the overlay builds on another file.
@@ -133,8 +142,8 @@ def commit(path: str, below: str, format: str) -> None:
             "expected",
             path,
         )
-    command = ["commit", "-q", "-d", _told(_node(path, "qcow2", _written(below, format)))]
-    _run(command, f"merge {path} into {below}", Limits.of(header.capacity, True))
+    command = ["commit", "-d", _told(_node(path, "qcow2", _written(below, format)))]
+    _run(command, f"merge {path} into {below}", Limits.of(header.capacity, True), job=job)
 
 
 def window(path: str, format: str, place: tuple, begin: int, length: int) -> bytes:
@@ -232,7 +241,7 @@ def _header(path: str, format: str) -> Header:
     return header
 
 
-def _run(command: list, what: str, limits: Limits, made: Optional[str] = None) -> None:
+def _run(command: list, what: str, limits: Limits, made: Optional[str] = None, job: Optional[Job] = None) -> None:
     """Run qemu-img; where it fails, what it `made` is removed, and an ImageError says why."""
     what = f"cannot {plain(what)}"
     tool = shutil.which("qemu-img")
@@ -242,7 +251,8 @@ def _run(command: list, what: str, limits: Limits, made: Optional[str] = None) -
         raise ImageError(f"{what}: a name holds a null character")
     why = "interrupted, as nothing else is said"
     try:
-        why = _failure(_launched([tool, *command], limits), limits)
+        with _Percentage(job) as told:
+            why = _failure(_launched([tool, command[0], *told.options, *command[1:]], limits, told.output), limits)
     except OSError as error:
         why = f"qemu-img does not start ({error.strerror})"
     finally:
@@ -252,7 +262,45 @@ def _run(command: list, what: str, limits: Limits, made: Optional[str] = None) -
         raise ImageError(f"{what}: {why}")
 
 
-def _launched(command: list, limits: Limits) -> Optional[subprocess.CompletedProcess]:
+class _Percentage:
+    """What qemu-img tells of how far it is, while it runs: the options for that, its output, and the last number.
+
+    It writes a hundred times or two, which a pipe holds, and so never waits for who reads.
+    """
+
+    def __init__(self, job: Optional[Job]) -> None:
+        self.options, self.output = (["-p"], 0) if job else ([], subprocess.DEVNULL)
+        self._job = job
+        self._lock = threading.Lock()
+        self._told, self._last = b"", None
+        self._pipe: Optional[int] = None
+
+    def __enter__(self) -> _Percentage:
+        if self._job:
+            self._pipe, self.output = os.pipe()
+            os.set_blocking(self._pipe, False)
+            self._job.look = self._look
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        if self._job:
+            # Another thread may look just now: its number of the file is to be no other file's.
+            with self._lock:
+                os.close(self.output)
+                os.close(self._pipe)
+                self._pipe = None
+
+    def _look(self) -> Optional[float]:
+        with self._lock:
+            with suppress(BlockingIOError):
+                self._told += os.read(self._pipe, PIPE_BYTES) if self._pipe is not None else b""
+            found = re.findall(rb"\(([0-9.]+)/100%\)", self._told)
+            self._told = self._told[-50:]
+            self._last = float(found[-1]) if found else self._last
+            return self._last
+
+
+def _launched(command: list, limits: Limits, output: int) -> Optional[subprocess.CompletedProcess]:
     """Return a process that has ended, or None where its time was over; it is killed and gone then."""
     told = {
         "RLIMIT_AS": limits.memory,
@@ -265,7 +313,7 @@ def _launched(command: list, limits: Limits) -> Optional[subprocess.CompletedPro
     launcher = [sys.executable or "python3", "-I", "-S", "-c", LAUNCHER, str(os.getpid()), rows]
     # With a heap for each thread, the C library would reserve 64 MiB of address space for each.
     own = {**os.environ, "LC_ALL": "C", "MALLOC_ARENA_MAX": "1"}
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.PIPE}
     try:
         # AnsibleModule.run_command has no limit of time.
         return subprocess.run(  # pylint: disable=ansible-bad-function

@@ -16,6 +16,7 @@ from .._core.errors import ImageError, WrongContent
 from .._core.header import HEADER_BYTES, Header, read_header
 from .._core.names import plain
 from .._core.trust import WEAK, Trust
+from .jobs import Job
 from .url import Access, is_url
 
 CHUNK = 1024 * 1024
@@ -117,17 +118,17 @@ class Folder:
         finally:
             os.close(place)
 
-    def digests(self, file: File, kinds) -> dict[str, str]:
-        """Return the file's digests in hex by kind, in one reading."""
+    def digests(self, file: File, kinds, job: Optional[Job] = None) -> dict[str, str]:
+        """Return the file's digests in hex by kind, in one reading, of which a `job` tells how far it is."""
         try:
             with self._opened(file.path, file.label) as content:
-                return _digests(content, kinds)
+                return _digests(content, kinds, job)
         except OSError as error:
             raise ImageError(f"cannot read {file.label}: {error.strerror}", file.path) from None
 
-    def digest(self, file: File, checksums: dict[str, str]) -> str:
+    def digest(self, file: File, checksums: dict[str, str], job: Optional[Job] = None) -> str:
         """Return the file's SHA-256 in hex; raise ImageError where the checksums are not its own."""
-        found = self.digests(file, {"sha256", *checksums})
+        found = self.digests(file, {"sha256", *checksums}, job)
         compare(found, checksums, file.label, self.path)
         return found["sha256"]
 
@@ -153,7 +154,7 @@ class Delivery:
         header = Header(**told["header"])
         return File(told.get("brought"), name, told["size"], None, header, packing=told["packing"])
 
-    def digest(self, file: File, checksums: dict[str, str]) -> str:
+    def digest(self, file: File, checksums: dict[str, str], _job: Optional[Job] = None) -> str:
         """Return the file's SHA-256 in hex; raise ImageError where the checksums are not its own."""
         found = self._files[file.label]["digests"]
         compare(found, checksums, file.label, self.path)
@@ -234,11 +235,15 @@ def new_hash(kind: str, data: bytes = b""):
     return hashlib.new(kind, data, usedforsecurity=kind not in WEAK)
 
 
-def _digests(file, kinds) -> dict[str, str]:
+def _digests(file, kinds, job: Optional[Job]) -> dict[str, str]:
     hashes = {kind: new_hash(kind) for kind in kinds}
+    read = 0
     while block := file.read(CHUNK):
         for one in hashes.values():
             one.update(block)
+        read += len(block)
+        if job:
+            job.done = read
     return {kind: one.hexdigest() for kind, one in hashes.items()}
 
 

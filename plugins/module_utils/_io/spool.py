@@ -18,6 +18,7 @@ from typing import Optional
 from .._core.errors import ImageError
 from .._core.volume import STREAMED, Pool, Source
 from .files import PRIVATE, held, remove, room, settle, writing
+from .jobs import Jobs
 from .pump import FileWriter, pour
 from .source import compare
 from .url import Access, shown
@@ -42,7 +43,7 @@ def find_spooled(pool: Pool, url: str, stamp: Optional[str]) -> Optional[tuple[s
     return None
 
 
-def spool(source: Source, pool: Pool, access: Access) -> None:
+def spool(source: Source, pool: Pool, access: Access, jobs: Jobs) -> None:
     """Fetch a file whose digest is not known; raise ImageError. A transfer that broke is taken up by the next run."""
     # Late, as in source.folder_of.
     from .fetch import download
@@ -54,8 +55,10 @@ def spool(source: Source, pool: Pool, access: Access) -> None:
     with writing(part, part), held(part, resume=bool(source.stamp)):
         have = os.path.getsize(part)
         most = have + room(part)
-        with download(source.path, access, source.label, have, source.stamp) as reader, open(part, "r+b", 0) as file:
-            found = pour(reader, FileWriter(file.fileno()), kinds, source.label, most, have=reader.offset, unpack=False)
+        reader = download(source.path, access, source.label, have, source.stamp)
+        with reader, open(part, "r+b", 0) as file, jobs.job(f"fetch {source.label}", source.size) as job:
+            writer = FileWriter(file.fileno())
+            found = pour(reader, writer, kinds, source.label, most, have=reader.offset, unpack=False, job=job)
         try:
             compare(found.digests, dict(source.checksums), source.label, shown(source.path))
         except ImageError:
