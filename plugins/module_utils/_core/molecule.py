@@ -15,6 +15,7 @@ from typing import Optional
 
 from .asker import Asker
 from .errors import ImageError, Problems
+from .seed import NOTHING, scalar
 
 # Those of a platform that mean something here; the others of a guest go into `guest`.
 KEYS = ("name", "image", "groups", "children", "hostname", "user", "guest")
@@ -28,7 +29,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-HEADER = "#cloud-config\n"
 # The guest is up when its SSH server takes connections.
 WAIT = {"address": True, "tcp": [PORT]}
 # So much of the project's and the scenario's names is in a guest's.
@@ -148,7 +148,7 @@ def _guest(platform: Platform, place: dict, key: Optional[str]) -> dict:
     guest = {**platform.guest, "name": guest_name(platform.name, place), "image": image}
     guest["wait"] = {**WAIT, **(platform.guest.get("wait") or {})}
     seed = dict(platform.guest.get("seed") or {})
-    seed.setdefault("meta_data", f"local-hostname: {json.dumps(platform.hostname)}\n")
+    seed.setdefault("meta_data", f"local-hostname: {scalar(platform.hostname)}\n")
     seed["user_data"] = _user_data(seed.get("user_data"), platform, key)
     return {**guest, "seed": seed}
 
@@ -159,7 +159,7 @@ def _user_data(own, platform: Platform, key: Optional[str]) -> str:
     users = (config or {}).get("users", ["default"])
     if config is None or not isinstance(users, list):
         raise ImageError(
-            f"must be a mapping, cloud-init's {HEADER.strip()}, with a list as users if it has any: a user is added to it",
+            f"must be a mapping, cloud-init's {NOTHING.strip()}, with a list as users if it has any: a user is added to it",
             f"platform {platform.name}: guest: seed: user_data",
         )
     user: dict = {"name": platform.user, "ssh_authorized_keys": [key] if key else []}
@@ -167,7 +167,7 @@ def _user_data(own, platform: Platform, key: Optional[str]) -> str:
         config["disable_root"] = False
     else:
         user.update(sudo="ALL=(ALL) NOPASSWD:ALL", shell="/bin/sh")
-    return f"{HEADER}{json.dumps({**config, 'users': [*users, user]}, sort_keys=True)}\n"
+    return f"{NOTHING}{json.dumps({**config, 'users': [*users, user]}, sort_keys=True)}\n"
 
 
 def _best(addresses) -> Optional[str]:
