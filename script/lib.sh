@@ -98,7 +98,7 @@ copy_collection() {
     )
 }
 
-# Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken]...
+# Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken|ssh]...
 # The builder itself sees what is done already, so this costs nothing later.
 build_guest() {
     local version folder arguments=()
@@ -110,7 +110,9 @@ build_guest() {
         v2) arguments=(--version 2) ;;
         # Boots, but never says that it is well.
         broken) arguments=(--version 3 --broken) ;;
-        *) die "no version '$version' of the guest; there are: v1 v2 broken" ;;
+        # With an SSH server, and Python for Ansible's modules.
+        ssh) arguments=(--ssh) ;;
+        *) die "no version '$version' of the guest; there are: v1 v2 broken ssh" ;;
         esac
         if [[ ! -e $folder/image.xml ]]; then
             step "building the guest image ($version)" "$ROOT/tests/guest/build" "$folder" "${arguments[@]}"

@@ -184,13 +184,58 @@ END
 }
 
 run_molecule() {
-    build_guest
+    build_guest v1 ssh
     on_libvirtd molecule_scenarios "$@"
 }
 
 molecule_scenarios() {
+    PATH=$VENV/bin:$PATH
     cd "$ROOT/extensions"
-    PATH=$VENV/bin:$PATH GUEST_IMAGE_DIR=$GUEST "$VENV/bin/molecule" test --all "$@"
+    GUEST_IMAGE_DIR=$GUEST molecule test --all "$@"
+    with_pool molecule_example
+}
+
+# The example as its reader has it, with the small guest as the image, in the pool named. What is to be other than a reader
+# has it is molecule's base configuration: the pool, no KVM, and a file on a disk (the guest's own root is in memory).
+molecule_example() {
+    local project=$BUILD/example left
+    rm -rf "$project"
+    cp -R "$ROOT/examples/molecule" "$project"
+    mkdir "$project/images"
+    ln -s "$GUESTS/ssh" "$project/images/small"
+    cat >"$project/base.yml" <<END
+provisioner:
+  inventory:
+    group_vars:
+      all:
+        hello_path: /data/hello
+        molecule_guest: {virt_type: qemu, pool: $1}
+END
+    cd "$project"
+    molecule --base-config base.yml test
+    left=$(virsh -q vol-list "$1" | grep -v '^ *sha256-' || true)
+    [[ -z $left ]] || die "molecule destroy left $left"
+    left=$(find "$project" -name 'ssh_key*' -o -name 'instance_config.yml')
+    [[ -z $left ]] || die "molecule destroy left $left"
+}
+
+# Runs a command with the name of a new storage pool, which is gone with its volumes at the end: with_pool COMMAND...
+with_pool() {
+    local name=virt-image-pool folder=/var/lib/libvirt/virt-image-pool status
+    mkdir -p "$folder"
+    virsh -q pool-create-as "$name" dir --target "$folder"
+    # Put back at the end, as it was (on_libvirtd).
+    virsh -q net-start default 2>/dev/null || true
+    set +e
+    (
+        set -e
+        "$@" "$name"
+    )
+    status=$?
+    set -e
+    virsh -q pool-destroy "$name"
+    rm -rf "$folder"
+    return "$status"
 }
 
 run_galaxy() {

@@ -49,8 +49,9 @@ RUNNING = r"""
         description:
           - V(started) and V(stopped) say whether the guest runs. V(present) leaves that as it is.
           - V(absent) removes the guest and what O(guests[].remove) says.
+          - V(renewed) is V(absent), then V(started), in one go and each time. O(guests[].remove) says which disks are made anew.
         type: str
-        choices: [present, started, stopped, absent]
+        choices: [present, started, stopped, absent, renewed]
         default: started
       adopt:
         description:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Mapping
 
 from tools import run
 
 MIB = 2**20
 SIZE_MIB = 32
+# With Python.
+LARGE_MIB = 48
 # hvc0 is there under Xen, or with a virtio console; the last console that is there becomes /dev/console. The guest keeps
 # no secrets, and the mitigations are slow without KVM.
 SYSLINUX = """\
@@ -24,15 +27,15 @@ LABEL guest
 """
 
 
-def system_disk(work: Path, kernel: Path, initrd: bytes, mtime: int) -> Path:
-    """Return the qcow2 disk, made in the folder `work`."""
-    files = {"vmlinuz": kernel.read_bytes(), "initrd.img": initrd, "syslinux.cfg": SYSLINUX.encode()}
+def system_disk(work: Path, kernel: Path, initrd: bytes, more: Mapping[str, bytes], mtime: int) -> Path:
+    """Return the qcow2 disk, made in the folder `work`; `more` are files (name -> content) that it has besides."""
+    files = {"vmlinuz": kernel.read_bytes(), "initrd.img": initrd, "syslinux.cfg": SYSLINUX.encode(), **more}
     for name, data in files.items():
         (work / name).write_bytes(data)
         os.utime(work / name, (mtime, mtime))
     raw = work / "root.raw"
     with raw.open("wb") as image:
-        image.truncate(SIZE_MIB * MIB)
+        image.truncate((LARGE_MIB if more else SIZE_MIB) * MIB)
     # mtools write local times, and the time of day where no file gives one.
     env = {**os.environ, "TZ": "UTC", "SOURCE_DATE_EPOCH": str(mtime)}
     # -N: the serial number, else random.

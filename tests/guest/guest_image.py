@@ -17,6 +17,7 @@ from pathlib import Path
 from disk import system_disk
 from initramfs import Identity, initramfs
 from packages import Packages
+from ssh import system_files
 from tools import BuildError, need_tools
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +36,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", type=_word, default="1", help="version of the image (default: 1)")
     parser.add_argument("--release", type=_word, default="1", help="release of that version (default: 1)")
     parser.add_argument("--broken", action="store_true", help="a guest that boots, but never says that it is well")
+    parser.add_argument("--ssh", action="store_true", help="with an SSH server, for the keys of the seed, and Python")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of Debian's packages (default: %(default)s)")
     return parser.parse_args(arguments)
 
@@ -73,11 +75,12 @@ def is_done(sources: str, out_dir: Path) -> bool:
 
 def build(identity: Identity, packages: Packages, out_dir: Path) -> None:
     """Make the disk and the descriptor; each file appears in the folder when it is whole."""
-    packages.fill()
+    packages.fill(identity.ssh)
     initrd = initramfs(packages, identity, MTIME)
     # In the output folder, so that the last step is a rename.
     with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
-        disk = system_disk(Path(work), packages.only("boot/vmlinuz-*"), initrd, MTIME)
+        more = system_files(packages) if identity.ssh else {}
+        disk = system_disk(Path(work), packages.only("boot/vmlinuz-*"), initrd, more, MTIME)
         descriptor = Path(work) / "image.xml"
         values = {
             "name": identity.name,
@@ -94,7 +97,7 @@ def build(identity: Identity, packages: Packages, out_dir: Path) -> None:
 def main() -> None:
     """Build what the command line asks for, once at a time for each cache."""
     arguments = parse_arguments(sys.argv[1:])
-    identity = Identity(NAME, arguments.version, arguments.release, arguments.broken)
+    identity = Identity(NAME, arguments.version, arguments.release, arguments.broken, arguments.ssh)
     out_dir = arguments.out_dir.resolve()
     sources = source_digest(identity)
     if is_done(sources, out_dir):

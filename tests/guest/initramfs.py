@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpio import Archive
-from elf import Elf
 from packages import Packages
-from tools import BuildError
+from programs import add_program
+from ssh import add_server
 
 ROOT = Path(__file__).parent / "root"
 # What the guest drives, in the order in which it loads it; their dependencies come along. A kernel without one of them
@@ -35,6 +35,7 @@ class Identity:
     version: str
     release: str
     broken: bool
+    ssh: bool
 
     def files(self) -> dict[str, str]:
         """Return path -> text of the files that make the difference."""
@@ -59,7 +60,9 @@ def initramfs(packages: Packages, identity: Identity, mtime: int) -> bytes:
     archive.file("bin/busybox", packages.only("bin/busybox").read_bytes(), 0o755)
     # The guest makes the links of all its other commands itself.
     archive.link("bin/sh", "busybox")
-    _add_agent(archive, packages)
+    add_program(archive, packages, packages.agent(), "usr/sbin/qemu-ga")
+    if identity.ssh:
+        add_server(archive, packages)
     _add_modules(archive, packages.modules())
     for path in sorted(path for path in ROOT.rglob("*") if path.is_file()):
         # git keeps no more of a mode than this.
@@ -70,18 +73,6 @@ def initramfs(packages: Packages, identity: Identity, mtime: int) -> bytes:
     # wbits 31 is gzip with neither name nor time in its head.
     deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
     return deflate.compress(archive.render()) + deflate.flush()
-
-
-def _add_agent(archive: Archive, packages: Packages) -> None:
-    agent = packages.agent()
-    archive.file("usr/sbin/qemu-ga", agent.read_bytes(), 0o755)
-    libraries, missing = packages.libraries()
-    if missing:
-        raise BuildError(f"no package holds {', '.join(sorted(missing))}; delete the cache")
-    for soname, path in libraries.items():
-        archive.file(f"lib/x86_64-linux-gnu/{soname}", path.read_bytes(), 0o755)
-    loader = (Elf(agent.read_bytes()).interpreter() or "").lstrip("/")
-    archive.file(loader, packages.only(f"lib/x86_64-linux-gnu/{Path(loader).name}").read_bytes(), 0o755)
 
 
 def _add_modules(archive: Archive, modules: list[Path]) -> None:

@@ -15,6 +15,12 @@ from ansible_collections.virt.image.tests.unit.sightings import DISKS, DRIVES, f
 from ansible_collections.virt.image.tests.unit.support import image, message
 
 
+# What goes of web1's volumes, and is made again.
+GONE = ["delete volume web1-root.qcow2 of pool default", "delete volume web1-data.raw of pool default"]
+NEW = ["create overlay web1-root.qcow2 in pool default", "create empty 10 MiB volume web1-data.raw in pool default"]
+ON = ["define domain web1", "start domain web1"]
+
+
 def again(live=None, **options):
     """Return the plan for a guest that was made (as `live`, or with no options) and is asked for."""
     return plan_guest(sighting(live=live or made(), files=files_of("web1"), **options))
@@ -90,6 +96,39 @@ def test_absent_removes_what_is_said(remove, gone):
 
 def test_absent_of_what_is_not_there():
     assert plan_guest(sighting(state="absent")).steps == ()
+
+
+def renewed(live, taken=(), **options):
+    """Return the plan for a guest that was made (as `live`), and is to be made anew; `taken` are disks of domains."""
+    seen = {"live": live, "files": files_of("web1"), **options}
+    going = replace(sighting(state="absent", **seen), taken=dict(taken))
+    return plan_guest(replace(sighting(state="started", **seen), going=going))
+
+
+@pytest.mark.parametrize(
+    "was, remove, steps",
+    [
+        ("running", "disposable", ["stop domain web1", *GONE[:1], "undefine domain web1", *NEW[:1], *ON]),
+        ("shutoff", "disposable", [*GONE[:1], "undefine domain web1", *NEW[:1], *ON]),
+        ("running", "all", ["stop domain web1", *GONE, "undefine domain web1", *NEW, *ON]),
+        ("running", "none", ["stop domain web1", "undefine domain web1", *ON]),
+    ],
+)
+def test_renewed_is_absent_and_started(was, remove, steps):
+    live = made(state=was)
+    plan = renewed(live, remove=remove)
+    assert words(plan) == steps
+    # What a failure leaves is that of a new guest: what is undefined cannot come back.
+    assert (plan.was, plan.state) == ("absent", "running")
+    before, after = xml.parse(plan.before, "before"), xml.parse(plan.after, "after")
+    for place in ("uuid", "devices/interface/mac"):
+        assert xml.to_text(before.find(place)).strip() == xml.to_text(after.find(place)).strip()
+
+
+def test_renewed_takes_no_disk_of_another():
+    live, path = made(), "/pool/web1-root.qcow2"
+    assert len(renewed(live, taken={path: ("web1",)}).steps) == 5
+    assert "web2" in message(renewed, live, taken={path: ("web1", "web2")})
 
 
 @pytest.mark.parametrize(

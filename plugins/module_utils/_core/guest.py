@@ -28,6 +28,8 @@ from .trust import OPTIONS as TRUST_OPTIONS
 from .trust import Trust, parse_trust
 
 STATES = ("present", "started", "stopped", "absent")
+# Absent, then started: an action, done each time.
+RENEWED = "renewed"
 CLONES = ("linked", "full")
 # Stands for a pool's name where the volumes are plain files that no pool knows.
 NO_POOL = "none"
@@ -115,7 +117,7 @@ def parse_guest(plain: dict, where: str = "guest") -> Guest:
         autostart=asker.flag("autostart"),
         unlisted_features=asker.one_of("unlisted_features", UNLISTED),
         xml=asker.text("xml"),
-        state=asker.one_of("state", STATES, default="started"),
+        state=asker.one_of("state", (*STATES, RENEWED), default="started"),
         adopt=asker.flag("adopt") or False,
         on_drift=asker.one_of("on_drift", ON_DRIFT),
         apply=asker.one_of("apply", APPLY),

@@ -22,9 +22,9 @@ from .present import plan_present, want
 from .record import CONFIRMED, Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
-from .steps import StopDomain, UndefineDomain
+from .steps import DeleteVolume, StopDomain, UndefineDomain
 from .storage import plan_removal, plan_storage
-from .volume import StoragePlan
+from .volume import StoragePlan, World
 
 
 WAYS = "give the guest another name, or take the domain over with adopt: true"
@@ -32,6 +32,8 @@ WAYS = "give the guest another name, or take the domain over with adopt: true"
 
 def plan_guest(sighting: Sighting) -> Plan:
     """Return the plan for one guest; raise ImageError."""
+    if sighting.going:
+        return _plan_renewed(sighting, sighting.going)
     sighting = _without_own_record(sighting) if sighting.guest.adopt else sighting
     live = sighting.live
     tree, record = (live.tree, live.record) if live else (None, None)
@@ -184,6 +186,20 @@ def _old_seeds(sighting: Sighting, record: Optional[Record], storage: StoragePla
     live = sighting.live
     used = claims.disk_paths(live.active) if live and live.active else set()
     return plan_old_seeds(record, storage.volumes, used, sighting.world.pools)
+
+
+def _plan_renewed(sighting: Sighting, going: Sighting) -> Plan:
+    """Return the plan for a guest that goes, and is made anew in the world without it."""
+    removal = plan_guest(going)
+    deleted = {step.path for step in removal.steps if isinstance(step, DeleteVolume)}
+    world = sighting.world
+    left = World(world.pools, world.sources, {path: found for path, found in world.found.items() if path not in deleted})
+    taken = {path: tuple(name for name in names if name != sighting.name) for path, names in going.taken.items()}
+    others = {path: names for path, names in taken.items() if names}
+    made = plan_guest(replace(sighting, going=None, live=None, world=left, taken=others))
+    return replace(
+        made, steps=(*removal.steps, *made.steps), changes=(*removal.changes, *made.changes), before=removal.before
+    )
 
 
 def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:

@@ -82,6 +82,8 @@ class Sighting:
     kept: frozenset[int] = frozenset()
     # What a guest that is to be taken back has said last.
     said: str = ""
+    # What was seen of the guest for its removal, where it is to be made anew.
+    going: Optional[Sighting] = None
 
 
 @dataclass(frozen=True)

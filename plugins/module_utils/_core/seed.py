@@ -147,10 +147,10 @@ def _meta_data(text: Optional[str], name: str) -> str:
     the same, and do nothing at its first boot.
     """
     if text is None:
-        lines = [f"instance-id: {_scalar(name)}"]
+        lines = [f"instance-id: {scalar(name)}"]
         host_name = _host_name(name)
         if host_name:
-            lines.append(f"local-hostname: {_scalar(host_name)}")
+            lines.append(f"local-hostname: {scalar(host_name)}")
         return "".join(f"{line}\n" for line in lines)
     lines = text.split("\n")
     index = _first_line(lines)
@@ -162,11 +162,11 @@ def _meta_data(text: Optional[str], name: str) -> str:
         if not INSTANCE_ID.search("\n".join(lines[index:])):
             lines[index] = f'{indent}{{"instance-id": {json.dumps(name, ensure_ascii=False)}, {content[1:]}'
     elif not any(line.startswith(indent) and INSTANCE_ID.match(line, len(indent)) for line in lines[index:]):
-        lines.insert(index, f"{indent}instance-id: {_scalar(name)}")
+        lines.insert(index, f"{indent}instance-id: {scalar(name)}")
     return "\n".join(lines)
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """Return a text as YAML reads it back; a JSON string is one in YAML too."""
     if PLAIN.fullmatch(text) and text.lower() not in YAML_WORDS:
         return text

@@ -99,7 +99,7 @@ SHAPE = {
 GUEST = {
     **SHAPE,
     "autostart": {"type": "bool"},
-    "state": {"type": "str", "choices": list(guest.STATES), "default": "started"},
+    "state": {"type": "str", "choices": [*guest.STATES, guest.RENEWED], "default": "started"},
     "adopt": {"type": "bool", "default": False},
     **KEEP,
     **WAIT,

@@ -14,7 +14,7 @@ from typing import Optional
 from .._core.claims import disk_paths
 from .._core.emulator import parse_domain_capabilities
 from .._core.errors import ImageError, Problems
-from .._core.guest import Guest
+from .._core.guest import RENEWED, Guest
 from .._core.host import Host, parse_capabilities
 from .._core.image import Disk, Image
 from .._core.match import Verdict, choose
@@ -76,6 +76,10 @@ class Survey:
 
     def guest(self, guest: Guest) -> Sighting:
         """Return all that a plan for this guest needs; raise ImageError."""
+        if guest.state == RENEWED:
+            sighting = self.guest(replace(guest, state="started"))
+            going = replace(guest, name=sighting.name, state="absent")
+            return replace(sighting, going=self.guest(going)) if sighting.live else sighting
         wanted = guest.image and guest.state != "absent" or not guest.name
         image = self.images.image(guest) if wanted else None
         name = guest.name or image.name
