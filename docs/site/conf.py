@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from docutils import nodes
+
 project = "virt.image"
 author = copyright = "virt.image contributors"
 html_title = "virt.image"
@@ -12,10 +14,6 @@ root_doc = "index"
 # All that is written with an underscore or a backquote in a plugin's documentation is meant so.
 default_role = "any"
 nitpicky = True
-nitpick_ignore_regex = [
-    # The documentation of others, which is not at hand: builds need no network.
-    ("any|ref|std:ref", r"ansible_collections\.ansible\.builtin\..*"),
-]
 
 # Titles are link targets, as on a git forge.
 myst_heading_anchors = 3
@@ -29,3 +27,29 @@ html_theme_options = {"navigation_with_keys": False}
 antsibull_ext_color_scheme = "default-autodark"
 highlight_language = "yaml+jinja"
 smartquotes = False
+
+# The labels of Ansible's own documentation that antsibull-docs refers to, as a table: a build needs no network.
+ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
+LABELS = {
+    "action_plugins": "plugins/action.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+    "common_return_values": "reference_appendices/common_return_values.html",
+}
+# And of its plugins.
+BUILTIN = "ansible_collections.ansible.builtin."
+
+
+def refer_to_ansible(app, env, node, content):
+    """Return a link to Ansible's documentation for one of its labels, else None: then it is a warning."""
+    target = node["reftarget"]
+    page = LABELS.get(target)
+    if target.startswith(BUILTIN):
+        page = f"collections/ansible/builtin/{target.removeprefix(BUILTIN)}.html"
+    if page is None:
+        return None
+    return nodes.reference("", "", content, refuri=ANSIBLE + page, internal=False)
+
+
+def setup(app):
+    app.connect("missing-reference", refer_to_ansible)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
