@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from docutils import nodes
+from sphinx.addnodes import toctree
 
 project = "virt.image"
 author = copyright = "virt.image contributors"
@@ -50,6 +51,28 @@ def refer_to_ansible(app, env, node, content):
     return nodes.reference("", "", content, refuri=ANSIBLE + page, internal=False)
 
 
+def fit_in(app, doctree):
+    """Make a page of antsibull-docs one of this site."""
+    # The theme has a table of contents beside each page.
+    for contents in [node for node in doctree.findall(nodes.topic) if "contents" in node["classes"]]:
+        contents.parent.remove(contents)
+    if app.env.current_document.docname != "reference/index":
+        return
+    for tree in list(doctree.findall(toctree)):
+        names = [name for _title, name in tree["entries"]]
+        if names and names[0].startswith("reference/docsite/"):
+            # The guides have a place of their own in the menu.
+            section = tree
+            while not isinstance(section, nodes.section):
+                section = section.parent
+            section.parent.remove(section)
+        else:
+            # Short names for the menu: "guests module".
+            tree["entries"] = [(name.rpartition("/")[2].rpartition("_")[0] + " " + name.rpartition("_")[2], name) for name in names]
+
+
 def setup(app):
+    # Before Sphinx looks which pages there are below others.
+    app.connect("doctree-read", fit_in, priority=400)
     app.connect("missing-reference", refer_to_ansible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

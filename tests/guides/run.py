@@ -37,6 +37,7 @@ def make_folder(build: Path, name: str) -> Path:
     """Return a fresh folder for a guide, with the images in it."""
     folder = build / "guides" / name
     shutil.rmtree(folder, ignore_errors=True)
+    Path(f"{folder}.log").unlink(missing_ok=True)
     for image, version in IMAGES.items():
         target = folder / "images" / image
         target.mkdir(parents=True)
@@ -89,7 +90,10 @@ def run_console(block: blocks.Block, folder: Path) -> None:
     """Run the commands of a console block; raises Mistake at the first that does other than the page says."""
     commands = console.parse(block.text, block.line)
     for number, command in enumerate(commands, 1):
+        start = time.monotonic()
         status, output = run_command(command.text, folder)
+        with open(f"{folder}.log", "a", encoding="utf-8") as log:
+            log.write(f"{block.page.stem}:{command.line}: {time.monotonic() - start:.1f} s: $ {command.text}\n{output}\n")
         # Of a block that is to fail, the last command does.
         to_fail = block.note == "fails" and number == len(commands)
         where = f"{block.page.relative_to(ROOT)}:{command.line}: $ {command.text}"
