@@ -51,6 +51,12 @@ def refer_to_ansible(app, env, node, content):
     return nodes.reference("", "", content, refuri=ANSIBLE + page, internal=False)
 
 
+def short(page):
+    """Return the name of a plugin's page for the menu: "guests module" for reference/guests_module."""
+    name, _sign, kind = page.rpartition("/")[2].rpartition("_")
+    return f"{name} {kind}"
+
+
 def fit_in(app, doctree):
     """Make a page of antsibull-docs one of this site."""
     # The theme has a table of contents beside each page.
@@ -67,8 +73,7 @@ def fit_in(app, doctree):
                 section = section.parent
             section.parent.remove(section)
         else:
-            # Short names for the menu: "guests module".
-            tree["entries"] = [(name.rpartition("/")[2].rpartition("_")[0] + " " + name.rpartition("_")[2], name) for name in names]
+            tree["entries"] = [(short(name), name) for name in names]
 
 
 def setup(app):

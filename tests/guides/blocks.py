@@ -37,7 +37,8 @@ class CodeBlock(Directive):
 
     def run(self) -> list[nodes.Node]:
         text = "\n".join(self.content) + "\n"
-        return [nodes.literal_block(text, text, language=self.arguments[0], caption=self.options.get("caption"), line=self.content_offset + 1)]
+        says = {"language": self.arguments[0], "caption": self.options.get("caption"), "line": self.content_offset + 1}
+        return [nodes.literal_block(text, text, **says)]
 
 
 def read(page: Path) -> tuple[Block, ...]:
@@ -62,7 +63,9 @@ def _note(page: Path, node: nodes.Node) -> tuple[str | None, str]:
     if note not in NOTES:
         return None, ""
     if not colon or not reason.strip():
-        raise ValueError(f"{page}:{node['line']}: the comment '.. {note}' before this block gives no reason: '.. {note}: REASON'")
+        raise ValueError(
+            f"{page}:{node['line']}: the comment '.. {note}' before this block gives no reason; '.. {note}: REASON'"
+        )
     return note, reason.strip()
 
 

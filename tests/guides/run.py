@@ -3,8 +3,8 @@
 
     script/test guides [-- NAME...]
 
-NAME is that of a guide: first_guest. Each guide has a folder of its own, with the images that the text speaks of. A guide that
-leaves something in libvirt has failed, and what it left is taken away. docs/site/README.md has the rules for those who write one.
+NAME is that of a guide: first_guest. Each guide has a folder of its own, with the images that the text speaks of. A guide
+that leaves something in libvirt has failed, and what it left is taken away. README.md, beside this file, has the rules.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from . import blocks, console, world
+from .blocks import Block
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "docs" / "docsite" / "rst"
+README = ROOT / "README.md"
+# The hosts' Python, with libvirt's bindings.
+PYTHON = "/usr/bin/python3"
 IMAGES = {"small": "v1", "small-2": "v2"}
 # Seconds that one command may take.
 LIMIT = 180
@@ -29,7 +34,7 @@ LIMIT = 180
 HIDDEN = ("PYTHONPATH", "ANSIBLE_HOME", "ANSIBLE_COLLECTIONS_PATH", "LIBVIRT_DEFAULT_URI")
 
 
-class Mistake(Exception):
+class Mistake(ValueError):
     """A block that does not do what the page says, with its place."""
 
 
@@ -56,7 +61,7 @@ def make_home(build: Path) -> Path:
     return home
 
 
-def write_file(block: blocks.Block, folder: Path) -> None:
+def write_file(block: Block, folder: Path) -> None:
     """Write a block with a caption to the file that it is."""
     target = (folder / block.caption).resolve()
     if not target.is_relative_to(folder):
@@ -68,7 +73,12 @@ def write_file(block: blocks.Block, folder: Path) -> None:
 def run_command(command: str, folder: Path) -> tuple[int, str]:
     """Return the status and the output of a command, as it comes on a terminal: with what it says of errors."""
     surroundings = {key: value for key, value in os.environ.items() if key not in HIDDEN}
-    surroundings |= {"HOME": str(folder.parent / "home"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "120"}
+    surroundings |= {
+        "HOME": str(folder.parent / "home"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+    }
     with subprocess.Popen(
         ("bash", "-c", command),
         cwd=folder, env=surroundings, text=True, errors="replace", start_new_session=True,
@@ -86,7 +96,7 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
         return process.returncode, output
 
 
-def run_console(block: blocks.Block, folder: Path) -> None:
+def run_console(block: Block, folder: Path) -> None:
     """Run the commands of a console block; raises Mistake at the first that does other than the page says."""
     commands = console.parse(block.text, block.line)
     for number, command in enumerate(commands, 1):
@@ -104,7 +114,7 @@ def run_console(block: blocks.Block, folder: Path) -> None:
             raise Mistake(f"{where}\nexpected:\n{indented(chr(10).join(command.output))}\ngot:\n{indented(output)}")
 
 
-def place(block: blocks.Block) -> str:
+def place(block: Block) -> str:
     return f"{block.page.relative_to(ROOT)}:{block.line}"
 
 
@@ -124,14 +134,32 @@ def run_guide(page: Path, build: Path) -> None:
             run_console(block, folder)
 
 
+def run_readme(build: Path) -> None:
+    """Run the README's example in check mode: what it has would start with KVM; raises Mistake."""
+    folder = make_folder(build, README.stem)
+    names = {"xml": "images/web/image.xml", "yaml": "site.yml"}
+    for block in blocks.read(README):
+        if block.language in names:
+            write_file(replace(block, caption=names[block.language]), folder)
+    shutil.copy(folder / "images/small/root.qcow2", folder / "images/web")
+    (folder / "hosts").write_text(f"[hypervisors]\nlocalhost ansible_connection=local ansible_python_interpreter={PYTHON}\n")
+    run_console(
+        Block(README, 1, "console", "$ ansible-playbook -i hosts site.yml --check --diff\n...\nlocalhost ...changed=1...\n"),
+        folder,
+    )
+
+
 def try_guide(page: Path, build: Path) -> str | None:
     """Return what is wrong with a guide, or None; libvirt holds afterwards what it held before."""
     before = world.look()
     problems = []
     try:
-        run_guide(page, build)
-    except Mistake as mistake:
+        run_readme(build) if page == README else run_guide(page, build)
+    except ValueError as mistake:
         problems.append(str(mistake))
+    except BaseException:
+        world.remove(world.look() - before)
+        raise
     if left := world.look() - before:
         names = ", ".join(" ".join(item) for item in sorted(left))
         world.remove(left)
@@ -144,7 +172,7 @@ def try_guide(page: Path, build: Path) -> str | None:
 
 def choose(names: list[str]) -> list[Path]:
     """Return the pages of the guides that are named, or of all."""
-    known = {page.stem.removeprefix("guide_"): page for page in sorted(GUIDES.glob("guide_*.rst"))}
+    known = {page.stem.removeprefix("guide_"): page for page in [*sorted(GUIDES.glob("guide_*.rst")), README]}
     if unknown := set(names) - set(known):
         raise SystemExit(f"no guide {', '.join(sorted(unknown))}; there are: {' '.join(known)}")
     return [known[name] for name in names or known]
@@ -153,10 +181,8 @@ def choose(names: list[str]) -> list[Path]:
 def main(build: str, *names: str) -> int:
     pages = choose(list(names))
     make_home(Path(build))
-    standing = world.look()
-    world.prepare()
     failed = 0
-    try:
+    with world.prepared():
         for page in pages:
             start = time.monotonic()
             problem = try_guide(page, Path(build))
@@ -164,8 +190,6 @@ def main(build: str, *names: str) -> int:
             if problem:
                 failed += 1
                 print(indented(problem), flush=True)
-    finally:
-        world.remove(frozenset(item for item in world.look() - standing if item[0] != "volume"))
     return 1 if failed else 0
 
 
