@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
+
 from docutils import nodes
 from sphinx.addnodes import toctree
 
@@ -24,8 +27,19 @@ html_theme = "furo"
 html_static_path = []
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"navigation_with_keys": False}
-antsibull_ext_color_scheme = "default-autodark"
+
+
+def colours(name):
+    """Return the variables of a scheme of antsibull-docs, as the theme takes them."""
+    return dict(re.findall(r"--([\w-]+):([^;}]+)", pkgutil.get_data("sphinx_antsibull_ext", f"{name}.css").decode()))
+
+
+# The theme's, so that its switch between light and dark is also that of the tables.
+antsibull_ext_color_scheme = "none"
+html_theme_options = {
+    "light_css_variables": colours("colors-default"),
+    "dark_css_variables": colours("colors-default-dark"),
+}
 highlight_language = "yaml+jinja"
 smartquotes = False
 

@@ -48,6 +48,10 @@ def read(page: Path) -> tuple[Block, ...]:
 
 def _read_rst(page: Path, text: str) -> tuple[Block, ...]:
     document = parse_document(text, parser_name="restructuredtext", path=page, rst_directives={"code-block": CodeBlock})
+    for message in document.findall(nodes.system_message):
+        # A block that is not understood would simply not run. Roles of Sphinx are unknown here, and no matter.
+        if "code-block" in message.astext():
+            raise ValueError(f"{page}:{message['line']}: {' '.join(message[0].astext().split())}")
     found = (node for node in document.findall(nodes.literal_block) if "language" in node)
     return tuple(
         Block(page, node["line"], node["language"], node.astext(), node["caption"], *_note(page, node)) for node in found

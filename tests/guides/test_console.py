@@ -50,6 +50,21 @@ def test_a_note_has_a_reason(tmp_path):
         blocks.read(page)
 
 
+@pytest.mark.parametrize(
+    "old, new, told",
+    [
+        ("code-block:: console", "code-block::", "guide.rst:3: .*1 argument"),
+        (":caption:", ":kaption:", "guide.rst:15: .*kaption"),
+        (":caption: a/b.yml", ":caption:", "guide.rst:15: .*caption"),
+    ],
+)
+def test_a_block_that_is_none(tmp_path, old, new, told):
+    page = tmp_path / "guide.rst"
+    page.write_text(GUIDE.replace(old, new))
+    with pytest.raises(ValueError, match=told):
+        blocks.read(page)
+
+
 def test_markdown(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n```yaml\n- one\n```\n")
