@@ -155,7 +155,7 @@ def try_guide(page: Path, build: Path) -> str | None:
     problems = []
     try:
         run_readme(build) if page == README else run_guide(page, build)
-    except ValueError as mistake:
+    except (ValueError, OSError) as mistake:
         problems.append(str(mistake))
     except BaseException:
         world.remove(world.look() - before)
