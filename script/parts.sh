@@ -3,7 +3,7 @@
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
 set -euo pipefail
 
-PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint integration molecule galaxy)
+PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint docs integration molecule guides galaxy)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
@@ -13,12 +13,14 @@ declare -A DOES=(
     [sanity]='ansible-test sanity'
     [sanity-newest]='the same with the newest ansible-core, where there is a Python for it'
     [lint]='ansible-lint, shellcheck, REUSE, vermin, changelog and documentation'
+    [docs]='the documentation builds without a warning, and its links lead somewhere'
     [integration]='the targets against a real libvirtd, with real guests (root)'
     [molecule]='the scenarios of molecule (root)'
+    [guides]='the guides do what they say (root)'
     [galaxy]='the tarball in an empty environment: its documentation, and the demo (root)'
 )
 # Those that use the system's libvirtd, or leave something in it.
-LIBVIRT_PARTS=(integration molecule galaxy)
+LIBVIRT_PARTS=(integration molecule guides galaxy)
 # Their alias in the files of that name.
 OWN_TARGETS=virt_image/own/
 NEWEST='ansible-core>=2.21,<2.22'
@@ -236,6 +238,18 @@ with_pool() {
     virsh -q pool-destroy "$name"
     rm -rf "$folder"
     return "$status"
+}
+
+# The site builds without a warning, its links lead somewhere, and what its pages show is valid.
+run_docs() {
+    "$ROOT/script/docs"
+    PYTHONPATH=$COLLECTIONS VIRT_IMAGE_SITE=$BUILD/docs/html run_pytest -W ignore::PendingDeprecationWarning "$@" tests/guides
+}
+
+# The guides do what they say, one after the other, each in a folder of its own; all of them, or those named.
+run_guides() {
+    build_guest v1 v2
+    PYTHONPATH=$COLLECTIONS on_libvirtd "$VENV/bin/python" -m ansible_collections.virt.image.tests.guides.run "$BUILD" "$@"
 }
 
 run_galaxy() {

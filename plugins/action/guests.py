@@ -86,12 +86,17 @@ class ActionModule(ProgressAction):
         return replace(trust, signature=replace(signature, **keys))
 
     def _find(self, path: str) -> str:
-        """Return the path of a file, looked for where the task's other files are."""
+        """Return the path of a file, looked for where the task's other files are, then in the current folder."""
         try:
             return self._find_needle("files", os.path.expanduser(path))
         except AnsibleError:
+            # Beside a playbook of a collection, such as virt.image.deploy, nobody has files.
+            here = os.path.abspath(os.path.expanduser(path))
+            if os.path.isfile(here):
+                return here
             raise ImageError(
-                "is not on the control node; relative paths begin at the playbook, or its folder files/", path
+                "is not on the control node; relative paths begin at the playbook, its folder files/, or the current folder",
+                path,
             ) from None
 
     def _bring(self, missing: list, deliveries: list) -> None:

@@ -8,9 +8,11 @@ import hashlib
 from types import SimpleNamespace
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.virt.image.plugins.action import guests
 from ansible_collections.virt.image.plugins.action.guests import ActionModule
+from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._io.source import Folder
 from ansible_collections.virt.image.tests.unit.support import text
 
@@ -35,6 +37,25 @@ def test_what_was_brought_for_one_item_of_a_loop_is_not_there_for_the_next(tmp_p
     assert first["digests"]["sha256"] == hashlib.sha256(content).hexdigest()
     first["brought"] = "/tmp/of-the-first-item"
     assert "brought" not in told()
+
+
+def test_a_path_begins_at_the_playbook_then_in_the_current_folder(tmp_path, monkeypatch):
+    """A playbook of a collection has no images beside it."""
+    action = ActionModule.__new__(ActionModule)
+
+    def needle(_folder, path):
+        if path == "beside.xml":
+            return "/playbooks/beside.xml"
+        raise AnsibleError("not there")
+
+    action._find_needle = needle  # pylint: disable=protected-access
+    monkeypatch.chdir(tmp_path)
+    for name in ("beside.xml", "here.xml"):
+        (tmp_path / name).write_text("<image/>")
+    assert action._find("beside.xml") == "/playbooks/beside.xml"  # pylint: disable=protected-access
+    assert action._find("here.xml") == str(tmp_path / "here.xml")  # pylint: disable=protected-access
+    with pytest.raises(ImageError, match="^nowhere.xml: is not on the control node; .* or the current folder$"):
+        action._find("nowhere.xml")  # pylint: disable=protected-access
 
 
 def test_a_file_is_read_once_for_all_hosts(tmp_path, monkeypatch):
