@@ -24,6 +24,13 @@ from .source import CHUNK
 PUBLIC, PRIVATE = 0o644, 0o600
 
 
+def telling(jobs: Jobs, path: str):
+    """Return a context in which a file tells how far long work is."""
+    from .progress import written
+
+    return written(jobs, path)
+
+
 def carry_out(outcome: Outcome, _connection) -> list[Done]:
     """Carry out the plan; a failure leaves what was there, and nothing else."""
     plan = outcome.plans[0]
