@@ -21,6 +21,7 @@ author:
   - virt.image contributors (!UNKNOWN)
 extends_documentation_fragment:
   - virt.image._attributes
+  - virt.image._progress
 options:
   disk:
     description:

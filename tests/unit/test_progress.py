@@ -205,6 +205,8 @@ def test_a_file_tells_of_a_job_while_it_is_done(tmp_path):
             assert path.stat().st_size == MOST_BYTES and path.stat().st_mode & 0o777 == 0o644
             job.done = 7
             assert until(lambda: parse(path.read_bytes()).done == 7)
+        # The call goes on with something else, which may take long too.
+        assert until(lambda: path.read_bytes() == b" " * MOST_BYTES)
     assert not path.exists()
 
 

@@ -96,6 +96,19 @@ def test_main_runs_with_that_spec(module):
 
 
 @pytest.mark.parametrize("module", sorted(SPECS))
+def test_who_is_asked_how_far_long_work_is_can_tell(module):
+    """Each such module has its action plugin, and what it carries out with writes it down."""
+    source = (PLUGINS / "modules" / f"{module}.py").read_text(encoding="utf-8")
+    carries = re.search(r"run\([\w.]+, \w+, (carry\w*)", source)
+    plugin = PLUGINS / "action" / f"{module}.py"
+    assert plugin.exists() == ("_progress" in SPECS[module])
+    if plugin.exists():
+        assert f'MODULE = "virt.image.{module}"' in plugin.read_text(encoding="utf-8")
+        carry = importlib.import_module(f"ansible_collections.virt.image.plugins.module_utils._io.{carries[1]}")
+        assert callable(carry.telling)
+
+
+@pytest.mark.parametrize("module", sorted(SPECS))
 def test_own_options_stand_in_the_spec_s_order(module):
     own = constant(PLUGINS / "modules" / f"{module}.py", "DOCUMENTATION").get("options", {})
     assert list(own) == [name for name in SPECS[module] if name in own]

@@ -8,14 +8,15 @@ What it needs is half of the code, and is imported late: a host where all is as 
 
 from __future__ import annotations
 
+from .jobs import Jobs
 from .module import Done, Outcome
 
 
-def telling(connection, path: str):
+def telling(jobs: Jobs, path: str):
     """Return a context in which a file tells how far long work is."""
     from .progress import written
 
-    return written(connection.jobs, path)
+    return written(jobs, path)
 
 
 def fetch(outcome: Outcome, connection) -> None:

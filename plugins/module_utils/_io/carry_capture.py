@@ -15,6 +15,7 @@ from .._core.units import show_size
 from .._core.writer import write_image
 from .capture import CopyDisk, CopyFile, WriteDescriptor
 from .files import held, part_of, remove, room, settle, writing
+from .jobs import Job, Jobs
 from .module import Done, Outcome
 from .piece import digests, piece_of
 from .source import CHUNK
@@ -23,18 +24,25 @@ from .source import CHUNK
 PUBLIC, PRIVATE = 0o644, 0o600
 
 
+def telling(jobs: Jobs, path: str):
+    """Return a context in which a file tells how far long work is."""
+    from .progress import written
+
+    return written(jobs, path)
+
+
 def carry_out(outcome: Outcome, _connection) -> list[Done]:
     """Carry out the plan; a failure leaves what was there, and nothing else."""
     plan = outcome.plans[0]
     if not plan.steps:
         return [Done(plan, (), plan.state)]
     try:
-        return [Done(replace(plan, after=_fill(plan)), plan.steps, plan.state)]
+        return [Done(replace(plan, after=_fill(plan, outcome.jobs)), plan.steps, plan.state)]
     except ImageError as error:
         return [Done(plan, (), plan.was, error=str(error))]
 
 
-def _fill(plan) -> str:
+def _fill(plan, jobs: Jobs) -> str:
     """Return the descriptor's text once all files are in place."""
     targets = [step.target for step in plan.steps]
     text, modes, done = plan.after, {}, []
@@ -56,7 +64,7 @@ def _fill(plan) -> str:
                     _write(part, text)
                     modes[step.target] = PUBLIC
                 else:
-                    modes[step.target] = _copy(step, part, checksums)
+                    modes[step.target] = _copy(step, part, checksums, jobs)
             for step in plan.steps:
                 settle(part_of(step.target), step.target, modes[step.target])
                 done.append(step.target)
@@ -87,21 +95,29 @@ def _refuse_new_files(steps) -> None:
             raise ImageError("came there meanwhile; run it again to see what it is", step.target)
 
 
-def _copy(step, part: str, checksums: dict[str, str]) -> int:
+def _copy(step, part: str, checksums: dict[str, str], jobs: Jobs) -> int:
     """Fill a part, note its SHA-256 where that was not known, and return the mode that it gets."""
     if isinstance(step, CopyFile):
-        _copy_bytes(step, part)
+        with jobs.job(f"copy {step.piece.label}", step.piece.size) as job:
+            _copy_bytes(step, part, job)
         if not step.hashed:
-            checksums[os.path.basename(step.target)] = digests(piece_of(part), {"sha256"})["sha256"]
+            _note_digest(step, part, checksums, jobs)
         return PUBLIC
     # Late: only what is converted needs it.
     from .qemu_img import flatten
 
     _refuse_started(step)
-    flatten(list(step.layers), part)
+    with jobs.share(f"copy disk {step.disk} of domain {step.domain}") as job:
+        flatten(list(step.layers), part, job)
     _refuse_started(step)
-    checksums[os.path.basename(step.target)] = digests(piece_of(part), {"sha256"})["sha256"]
+    _note_digest(step, part, checksums, jobs)
     return PRIVATE
+
+
+def _note_digest(step, part: str, checksums: dict[str, str], jobs: Jobs) -> None:
+    name = os.path.basename(step.target)
+    with jobs.job(f"read {name} for its SHA-256"):
+        checksums[name] = digests(piece_of(part), {"sha256"})["sha256"]
 
 
 def _refuse_started(step: CopyDisk) -> None:
@@ -114,7 +130,7 @@ def _refuse_started(step: CopyDisk) -> None:
         raise ImageError(f"domain {step.domain} is {live.state if live else 'gone'} now; its disks were not to change")
 
 
-def _copy_bytes(step: CopyFile, part: str) -> None:
+def _copy_bytes(step: CopyFile, part: str, job: Job) -> None:
     """Copy a piece, with holes where it has zeros."""
     with step.piece.opened() as reader, open(part, "r+b") as file:
         while block := reader.read(CHUNK):
@@ -122,6 +138,7 @@ def _copy_bytes(step: CopyFile, part: str) -> None:
                 file.write(block)
             else:
                 file.seek(len(block), os.SEEK_CUR)
+            job.done = file.tell()
         file.truncate()
         written = file.tell()
     if written != step.piece.size:

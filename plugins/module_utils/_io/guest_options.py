@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._core import aim, guest, lifecycle, seed, system
 from .._core.trust import Signature
 from .hardware_options import DISKS, EXTRA_DISKS, GRAPHICS, HARDWARE, NETWORK
-from .options import DESCRIPTOR, FETCH, OUTSIDE, PROBE, URI
+from .options import DESCRIPTOR, FETCH, OUTSIDE, PROBE, PROGRESS, URI
 
 TRUST = {
     "checksum": {"type": "dict"},
@@ -112,9 +112,6 @@ IMAGE_SOURCE = {
     # From the action plugin: what it read of the images on the control node, and what it brought.
     "_deliveries": {"type": "list", "elements": "dict", "default": []},
 }
-
-# From the action plugin: the file that is to tell how far long work is.
-PROGRESS = {"_progress": {"type": "str"}}
 
 GUESTS = {
     **URI,

@@ -19,6 +19,7 @@ from .._core.plan import Plan
 from .._core.secrets import mask, masked
 from .._core.values import to_plain
 from .connection import Connection
+from .jobs import Jobs
 from .requirements import require
 from .url import Access
 
@@ -39,6 +40,8 @@ class Outcome:
     unlisted: tuple[str, ...] = ()
     # Fetched files that nobody needs once the plans were carried out.
     spent: tuple[str, ...] = ()
+    # The long work of a call that has no connection, which has them else.
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 @dataclass
@@ -80,10 +83,12 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
         require("lxml", *(["libvirt"] if connect else []))
         if connect:
             with Connection(module.params["uri"]) as connection:
-                with carry.telling(connection, module.params["_progress"]) if _is_watched(module) else nullcontext():
+                with _telling(module, connection.jobs, carry):
                     _act(module, act, connection, carry)
         else:
-            _finish(module, act(module.params), None, carry)
+            outcome = act(module.params)
+            with _telling(module, outcome.jobs, carry):
+                _finish(module, outcome, None, carry)
     except ImageError as error:
         module.fail_json(msg=str(error))
     except Exception as error:  # pylint: disable=broad-exception-caught
@@ -94,9 +99,10 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
         )
 
 
-def _is_watched(module: AnsibleModule) -> bool:
-    """Return whether somebody wants to know how far long work is: an action plugin, of what may take long."""
-    return bool(module.params.get("_progress"))
+def _telling(module: AnsibleModule, jobs: Jobs, carry):
+    """Return a context in which an action plugin, if one asks for it, is told how far long work is."""
+    path = module.params.get("_progress")
+    return carry.telling(jobs, path) if path else nullcontext()
 
 
 def _act(module: AnsibleModule, act, connection, carry) -> None:

@@ -53,6 +53,9 @@ ONE_DESCRIPTOR_INFO = {
     "required_one_of": [("path", "descriptor", "disk")],
 }
 
+# From the action plugin: the file that is to tell how far long work is.
+PROGRESS = {"_progress": {"type": "str"}}
+
 CAPTURE = {
     "disk": {"type": "path"},
     "domain": {"type": "str"},
@@ -62,6 +65,7 @@ CAPTURE = {
     "version": {"type": "str"},
     "replace": {"type": "bool", "default": False},
     **URI,
+    **PROGRESS,
 }
 ONE_ORIGIN = {
     "mutually_exclusive": [("disk", "domain", "ovf")],

@@ -44,9 +44,7 @@ def _write(jobs: Jobs, record: Record, end: threading.Event) -> None:
     # Not to be told of the work is no reason to fail it.
     with suppress(Exception):
         while not end.wait(EACH_SECONDS):
-            sample = jobs.sample()
-            if sample:
-                record.write(sample)
+            record.write(jobs.sample())
 
 
 class Record:
@@ -56,13 +54,16 @@ class Record:
         self._path = path
         self._file: Optional[int] = None
 
-    def write(self, sample: Sample) -> None:
+    def write(self, sample: Optional[Sample]) -> None:
+        """Write a sample; without one, what was written is no longer so, as the call goes on with something else."""
+        if self._file is None and sample is None:
+            return
         if self._file is None:
             # In a folder that others may write to, this is not to follow what they put there.
             self._file = os.open(self._path, NEW, MODE)
             os.fchmod(self._file, MODE)
         # One call, of always as many bytes.
-        os.pwrite(self._file, render(sample).ljust(MOST_BYTES), 0)
+        os.pwrite(self._file, (render(sample) if sample else b"").ljust(MOST_BYTES), 0)
 
     def remove(self) -> None:
         if self._file is not None:
