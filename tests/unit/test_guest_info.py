@@ -255,11 +255,13 @@ def test_a_driver_that_cannot_list():
 
 def test_addresses():
     known = {
-        LEASE: {"vnet0": {"addrs": [{"addr": "192.0.2.7"}, {"addr": "fe80::1"}]}, "vnet1": {"addrs": None}},
+        LEASE: {"vnet0": {"addrs": [{"addr": "192.0.2.7"}, {"addr": "fe80::1"}, {"addr": None}]}, "vnet1": {"addrs": None}},
         ARP: {"vnet0": {"addrs": [{"addr": "192.0.2.7"}, {"addr": "192.0.2.8"}]}},
     }
     running = domain("a", now="VIR_DOMAIN_RUNNING", interfaceAddresses=known.get)
     assert info(running)[0][0]["addresses"] == ["192.0.2.7", "192.0.2.8"]
+    odd = domain("a", now="VIR_DOMAIN_RUNNING", interfaceAddresses=lambda _source: b"\xff".decode())
+    assert info(odd)[0][0]["addresses"] == []
     # One that does not run is not asked.
     assert info(domain("a", interfaceAddresses=failing(DENIED)))[0][0]["addresses"] == []
 

@@ -26,11 +26,12 @@ def tell(domain, source: str) -> Optional[list[tuple[str, Optional[str], str]]]:
     """
     try:
         interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
-    except libvirt.libvirtError:
-        # Not every driver, and no session daemon, can tell; a domain that stopped has none.
+    except (libvirt.libvirtError, UnicodeError):
+        # Not every driver, and no session daemon, can tell; a domain that stopped has none. An agent may send any bytes.
         return None
     return [
         (name, (interface.get("hwaddr") or "").lower() or None, address["addr"])
         for name, interface in interfaces.items()
         for address in interface["addrs"] or ()
+        if address["addr"]
     ]
