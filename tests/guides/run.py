@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,9 +97,13 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
         return process.returncode, output
 
 
-def run_console(block: Block, folder: Path) -> None:
-    """Run the commands of a console block; raises Mistake at the first that does other than the page says."""
+def run_console(block: Block, folder: Path) -> list[str]:
+    """Run the commands of a console block; return what they print that the page does not say, with its place.
+
+    Raises Mistake at the first that fails, or that is to fail and does not: nothing after it would be as the page says.
+    """
     commands = console.parse(block.text, block.line)
+    told = []
     for number, command in enumerate(commands, 1):
         start = time.monotonic()
         status, output = run_command(command.text, folder)
@@ -111,7 +116,8 @@ def run_console(block: Block, folder: Path) -> None:
             what = "ended well, but is to fail" if to_fail else f"failed with status {status}"
             raise Mistake(f"{where}\n{what}; it said:\n{indented(output)}")
         if not console.matches(command.output, output):
-            raise Mistake(f"{where}\nexpected:\n{indented(chr(10).join(command.output))}\ngot:\n{indented(output)}")
+            told.append(f"{where}\nexpected:\n{indented(chr(10).join(command.output))}\ngot:\n{indented(output)}")
+    return told
 
 
 def place(block: Block) -> str:
@@ -122,8 +128,8 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.rstrip("\n").split("\n"))
 
 
-def run_guide(page: Path, build: Path) -> None:
-    """Run one guide; raises Mistake."""
+def run_guide(page: Path, build: Path) -> Iterator[str]:
+    """Run one guide; yield what is not as it says, and raise Mistake where it cannot go on."""
     folder = make_folder(build, page.stem.removeprefix("guide_"))
     for block in blocks.read(page):
         if block.note == "not run":
@@ -131,11 +137,11 @@ def run_guide(page: Path, build: Path) -> None:
         if block.caption:
             write_file(block, folder)
         elif block.language == "console":
-            run_console(block, folder)
+            yield from run_console(block, folder)
 
 
-def run_readme(build: Path) -> None:
-    """Run the README's example in check mode: what it has would start with KVM; raises Mistake."""
+def run_readme(build: Path) -> Iterator[str]:
+    """Run the README's example, as run_guide does, in check mode: what it has would start with KVM."""
     folder = make_folder(build, README.stem)
     names = {"xml": "images/web/image.xml", "yaml": "site.yml"}
     for block in blocks.read(README):
@@ -143,7 +149,7 @@ def run_readme(build: Path) -> None:
             write_file(replace(block, caption=names[block.language]), folder)
     shutil.copy(folder / "images/small/root.qcow2", folder / "images/web")
     (folder / "hosts").write_text(f"[hypervisors]\nlocalhost ansible_connection=local ansible_python_interpreter={PYTHON}\n")
-    run_console(
+    yield from run_console(
         Block(README, 1, "console", "$ ansible-playbook -i hosts site.yml --check --diff\n...\nlocalhost ...changed=1...\n"),
         folder,
     )
@@ -154,7 +160,7 @@ def try_guide(page: Path, build: Path) -> str | None:
     before = world.look()
     problems = []
     try:
-        run_readme(build) if page == README else run_guide(page, build)
+        problems.extend(run_readme(build) if page == README else run_guide(page, build))
     except (ValueError, OSError) as mistake:
         problems.append(str(mistake))
     except BaseException:
