@@ -306,7 +306,7 @@ def _steps_of_domain(draft: Draft, path: str, there: Optional[str], anew: bool) 
         if described != {disk.file for disk in draft.image.disks} or len(found) != len(targets):
             raise ImageError("is there, and describes other disks; replace: true captures the domain anew", path)
         old = os.stat(path).st_mtime < draft.newest
-        words = "was written to since it was captured, and stays as it was then; replace: true captures it anew"
+        words = "is of a domain that was written to since it was captured; replace: true captures it anew"
         return [], (words,) if old else ()
     if found and not anew:
         raise ImageError.of(Problem("is there; replace: true puts the new one in its place", one) for one in found)
