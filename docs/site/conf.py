@@ -55,11 +55,14 @@ BUILTIN = "ansible_collections.ansible.builtin."
 
 
 def refer_to_ansible(app, env, node, content):
-    """Return a link to Ansible's documentation for one of its labels, else None: then it is a warning."""
+    """Return a link to Ansible's documentation for one of its labels, plugins or variables, else None: then it is a warning."""
     target = node["reftarget"]
     page = LABELS.get(target)
     if target.startswith(BUILTIN):
         page = f"collections/ansible/builtin/{target.removeprefix(BUILTIN)}.html"
+    if node["reftype"] == "envvar":
+        # Those that are not this collection's own.
+        page = f"reference_appendices/config.html#envvar-{target}"
     if page is None:
         return None
     return nodes.reference("", "", content, refuri=ANSIBLE + page, internal=False)
