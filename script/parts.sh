@@ -227,6 +227,8 @@ END
 # Runs a command with the name of a new storage pool, which is gone with its volumes at the end: with_pool COMMAND...
 with_pool() {
     local name=virt-image-pool folder=/var/lib/libvirt/virt-image-pool status
+    # Of a run that was killed.
+    ! virsh -q pool-destroy "$name" 2>/dev/null || rm -rf "$folder"
     mkdir -p "$folder"
     virsh -q pool-create-as "$name" dir --target "$folder"
     # Put back at the end, as it was (on_libvirtd).
