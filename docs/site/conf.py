@@ -79,6 +79,9 @@ def fit_in(app, doctree):
     # The theme has a table of contents beside each page.
     for contents in [node for node in doctree.findall(nodes.topic) if "contents" in node["classes"]]:
         contents.parent.remove(contents)
+        # Its entries are what the titles lead back to.
+        for title in doctree.findall(nodes.title):
+            title.attributes.pop("refid", None)
     if app.env.current_document.docname != "reference/index":
         return
     for tree in list(doctree.findall(toctree)):

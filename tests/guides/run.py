@@ -150,7 +150,7 @@ def run_readme(build: Path) -> Iterator[str]:
     shutil.copy(folder / "images/small/root.qcow2", folder / "images/web")
     (folder / "hosts").write_text(f"[hypervisors]\nlocalhost ansible_connection=local ansible_python_interpreter={PYTHON}\n")
     yield from run_console(
-        Block(README, 1, "console", "$ ansible-playbook -i hosts site.yml --check --diff\n...\nlocalhost ...changed=1...\n"),
+        Block(README, 1, "console", "$ ansible-playbook -i hosts site.yml --check --diff\n...\n+# start domain web2\n...\n"),
         folder,
     )
 
