@@ -38,7 +38,8 @@ def walk(value):
     """Yield every dict within a value."""
     if isinstance(value, dict):
         yield value
-        value = list(value.values())
+        # Those are molecule's, with our guests in them.
+        value = [one for key, one in value.items() if key != "platforms"]
     if isinstance(value, list):
         for one in value:
             yield from walk(one)
@@ -64,6 +65,8 @@ def guests_of(found):
     for key in ("appliance_guests", "rollout_guests", "guests"):
         if isinstance(found.get(key), list):
             yield from found[key]
+    for platform in found.get("platforms", []):
+        yield {"name": platform["name"], **platform.get("guest", {})}
     if {"name", "image"} <= set(found):
         yield found
 
