@@ -9,7 +9,9 @@ that leaves something in libvirt has failed, and what it left is taken away. REA
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -145,8 +147,9 @@ def run_readme(build: Path) -> Iterator[str]:
     folder = make_folder(build, README.stem)
     names = {"xml": "images/web/image.xml", "yaml": "site.yml"}
     for block in blocks.read(README):
+        # The first of each.
         if block.language in names:
-            write_file(replace(block, caption=names[block.language]), folder)
+            write_file(replace(block, caption=names.pop(block.language)), folder)
     shutil.copy(folder / "images/small/root.qcow2", folder / "images/web")
     (folder / "hosts").write_text(f"[hypervisors]\nlocalhost ansible_connection=local ansible_python_interpreter={PYTHON}\n")
     yield from run_console(
@@ -164,16 +167,31 @@ def try_guide(page: Path, build: Path) -> str | None:
     except (ValueError, OSError) as mistake:
         problems.append(str(mistake))
     except BaseException:
-        world.remove(world.look() - before)
+        world.remove(of_guide(page, build, world.look() - before))
         raise
     if left := world.look() - before:
         names = ", ".join(" ".join(item) for item in sorted(left))
-        world.remove(left)
+        ours = of_guide(page, build, left)
+        world.remove(ours)
+        problems += [f"not of this guide, and left alone: {' '.join(item)}" for item in sorted(left - ours)]
         # After a mistake, the rest of the guide did not run: no wonder.
         problems += [] if problems else [f"{page.relative_to(ROOT)} leaves in libvirt: {names}"]
     if gone := before - world.look():
         problems.append(f"{page.relative_to(ROOT)} took away: {', '.join(' '.join(item) for item in sorted(gone))}")
     return "\n".join(problems) or None
+
+
+def of_guide(page: Path, build: Path, found: frozenset[world.Thing]) -> frozenset[world.Thing]:
+    """Return what a guide has made: what has a name that its text has; others may use this machine meanwhile."""
+    words = set(re.findall(r"[\w.-]+", page.read_text(encoding="utf-8")))
+    words |= {f"{world.BASE}{digest}" for digest in base_digests(build)}
+    return frozenset(thing for thing in found if world.stem(thing) in words)
+
+
+def base_digests(build: Path) -> set[str]:
+    """Return the SHA-256 of the images' disks, after which their base volumes are called."""
+    files = [file for version in IMAGES.values() for file in (build / "guest" / version).iterdir() if file.suffix != ".xml"]
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def choose(names: list[str]) -> list[Path]:
@@ -185,6 +203,8 @@ def choose(names: list[str]) -> list[Path]:
 
 
 def main(build: str, *names: str) -> int:
+    # As at an interrupt: all that waits to tidy up does so.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     pages = choose(list(names))
     make_home(Path(build))
     failed = 0

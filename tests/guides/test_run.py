@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import pytest
@@ -81,3 +82,28 @@ def test_a_file_that_is_not_the_reader_s(tmp_path, caption):
 def test_no_such_guide():
     with pytest.raises(SystemExit, match="no guide nonesuch; there are: .*first_guest"):
         run.choose(["nonesuch"])
+
+
+def test_only_what_a_guide_has_made_is_its_own(tmp_path):
+    page = tmp_path / "guide_web.rst"
+    page.write_text("$ ansible-playbook web.yml\nname: web1\nnetwork br-web", encoding="utf-8")
+    disks = []
+    for version in run.IMAGES.values():
+        folder = tmp_path / "guest" / version
+        folder.mkdir(parents=True)
+        (folder / "root.qcow2").write_text(version, encoding="ascii")
+        disks.append(hashlib.sha256(version.encode()).hexdigest())
+    ours = {
+        ("domain", "web1"),
+        ("bridge", "br-web"),
+        ("volume", "default", "web1-root.qcow2"),
+        ("volume", "default", f"sha256-{disks[0]}.qcow2"),
+    }
+    others = {
+        ("domain", "vm"),
+        ("bridge", "br-5f3c"),
+        ("volume", "default", "debian.iso"),
+        ("volume", "default", "vm-root.qcow2"),
+        ("volume", "default", f"sha256-{'0' * 64}.qcow2"),
+    }
+    assert run.of_guide(page, tmp_path, frozenset(ours | others)) == ours

@@ -11,6 +11,9 @@ POOL = "default"
 POOL_FOLDER = "/var/lib/libvirt/images"
 # In which nothing is in use any more.
 ORDER = ("domain", "volume", "pool", "network", "bridge")
+# Kind, pool of a volume, name.
+Thing = tuple[str, ...]
+BASE = "sha256-"
 UNDEFINE = ("--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--tpm")
 
 
@@ -27,7 +30,15 @@ def run(*command: str, check: bool = True) -> list[str]:
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
 
 
-def look() -> frozenset[tuple[str, ...]]:
+def stem(thing: Thing) -> str:
+    """Return a thing's name; of a volume that of its guest, or of a base volume, without the format."""
+    kind, *_pool, name = thing
+    if kind != "volume" or "-" not in name:
+        return name
+    return name.partition(".")[0] if name.startswith(BASE) else name.rpartition("-")[0]
+
+
+def look() -> frozenset[Thing]:
     """Return what there is: ("domain", name), ("network", name), ("pool", name), ("volume", pool, name), ("bridge", name)."""
     found = {("domain", name) for name in virsh("list", "--all", "--name")}
     found |= {("network", name) for name in virsh("net-list", "--all", "--name")}
@@ -40,7 +51,7 @@ def look() -> frozenset[tuple[str, ...]]:
     return frozenset(found)
 
 
-def remove(left: frozenset[tuple[str, ...]]) -> None:
+def remove(left: frozenset[Thing]) -> None:
     """Take away what is left."""
     for kind, *name in sorted(left, key=lambda item: ORDER.index(item[0])):
         if kind == "domain":

@@ -15,9 +15,8 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding=
 
 
 def block(language: str) -> str:
-    """Return the one code block of that language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return found
+    """Return the first code block of that language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[0]
 
 
 def test_the_descriptor_is_one():
