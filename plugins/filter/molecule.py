@@ -13,6 +13,15 @@ from ansible_collections.virt.image.plugins.module_utils._core import molecule
 from ansible_collections.virt.image.plugins.plugin_utils.door import door
 
 
+class Loader(yaml.SafeLoader):
+    """Reads YAML with its dates as the text that they are."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def molecule_guests(config, place, defaults=None, key=None) -> list:
     config, defaults = deepcopy(config), deepcopy(defaults)
     platforms = config.get("platforms") if isinstance(config, dict) else None
@@ -28,9 +37,9 @@ def _read_user_data(guest) -> None:
     text = seed.get("user_data") if isinstance(seed, dict) else None
     if isinstance(text, str) and text.startswith("#cloud-config"):
         try:
-            seed["user_data"] = yaml.safe_load(text) or {}
-        except yaml.YAMLError:
-            # The core says what is needed instead.
+            seed["user_data"] = yaml.load(text, Loader) or {}
+        except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError):
+            # Of a wrong !!int, !!bool or !!timestamp, PyYAML passes on Python's own. The core says what is needed instead.
             pass
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from inspect import signature
 
 from ansible.errors import AnsibleFilterError
 
@@ -18,7 +19,8 @@ from ansible_collections.virt.image.plugins.module_utils._core.values import fro
 
 
 def door(function):
-    """Return the function as a plugin, whose errors name it and say what is wrong."""
+    """Return the function as a plugin, whose errors name it and say what is wrong; a defect stays one, for Ansible to show."""
+    taken = signature(function)
 
     @wraps(function)
     def call(*arguments, **options):
@@ -27,8 +29,12 @@ def door(function):
                 f"virt.image.{function.__name__} needs lxml, which the control node's Python does not have: pip install lxml"
             )
         try:
+            taken.bind(*arguments, **options)
+        except TypeError as error:
+            raise AnsibleFilterError(f"virt.image.{function.__name__}: {error}") from error
+        try:
             return function(*arguments, **options)
-        except (ImageError, TypeError) as error:
+        except ImageError as error:
             raise AnsibleFilterError(f"virt.image.{function.__name__}: {error}") from error
 
     return call

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.virt.image.plugins.filter.changes import FilterModule as ChangesModule
 from ansible_collections.virt.image.plugins.filter.image import FilterModule
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
+from ansible_collections.virt.image.plugins.plugin_utils.door import door
 from ansible_collections.virt.image.tests.unit.support import text
 
 FILTERS = {**FilterModule().filters(), **ChangesModule().filters()}
@@ -140,6 +141,20 @@ def test_the_host_s_default_for_unlisted_features():
     # YAML 1.1 reads off as false.
     told = FILTERS["match_boots"](image(), host(), unlisted_features=False)
     assert told["verdicts"][0]["features"] == {"pae": False, "acpi": False, "apic": True}
+
+
+@pytest.mark.parametrize("arguments, options", [((), {}), ((1, 2, 3, 4), {}), ((MANUAL,), {"stirct": True})], ids=repr)
+def test_options_that_a_filter_has_not(arguments, options):
+    with pytest.raises(AnsibleFilterError, match="virt.image.from_descriptor: (missing a required|too many|got an unexpected)"):
+        FILTERS["from_descriptor"](*arguments, **options)
+
+
+def test_a_defect_is_no_mistake_of_the_user():
+    def broken(_value):
+        return "1" + 1
+
+    with pytest.raises(TypeError):
+        door(broken)("x")
 
 
 def test_the_same_bytes_each_time():

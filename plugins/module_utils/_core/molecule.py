@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from .asker import Asker
 from .errors import ImageError, Problems
+from .flow import render_flow
 from .seed import NOTHING, scalar
 
 # Those of a platform that mean something here; the others of a guest go into `guest`.
-KEYS = ("name", "image", "groups", "children", "hostname", "user", "guest")
+KEYS = ("name", "image", "groups", "children", "hostname", "user", "port", "guest")
 # Of a guest's options, those that a platform or molecule itself decides.
 DECIDED = ("name", "image", "state")
+# Those that the defaults and a platform's own make up together.
+MERGED = ("seed", "wait")
 PLACE = ("node", "project", "scenario", "directory", "ephemeral")
 USER = "molecule"
 PORT = 22
@@ -29,8 +31,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# The guest is up when its SSH server takes connections.
-WAIT = {"address": True, "tcp": [PORT]}
 # So much of the project's and the scenario's names is in a guest's.
 SHOWN = 24
 
@@ -43,25 +43,28 @@ class Platform:
     image: str
     hostname: str
     user: str
+    port: int
     guest: dict
 
 
 def molecule_guests(config, place, defaults=None, key: Optional[str] = None) -> list[dict]:
     """Return a guest, with the options of the guests module, for each platform of a molecule.yml.
 
-    `place` tells where molecule runs (PLACE). `defaults` are options that each guest has unless its platform has others.
+    `place` tells where molecule runs (PLACE). `defaults` are options that each guest has unless its platform has others;
+    of MERGED, that is said of each of their keys.
     `key` is the public key that is let in; None is for guests that are to go.
     """
     platforms = _platforms(config, defaults)
-    for name in PLACE:
-        if not isinstance(place, dict) or not isinstance(place.get(name), str) or not place[name]:
-            raise ImageError(f"place needs {', '.join(PLACE)}, each a text; molecule has them in its environment")
+    _check_place(place)
     return [_guest(platform, place, key) for platform in platforms]
 
 
 def molecule_instances(told, config, place, identity_file: str, defaults=None) -> list[dict]:
     """Return molecule's instance config: how each platform is reached, from what the guests module told of the guests."""
-    addresses = {guest["name"]: guest.get("addresses") or [] for guest in told}
+    _check_place(place)
+    if not isinstance(told, (list, tuple)) or not all(isinstance(guest, dict) for guest in told):
+        raise ImageError("needs the guests as a list, as the guests module returns them")
+    addresses = {guest.get("name"): guest.get("addresses") or [] for guest in told}
     instances = []
     for platform in _platforms(config, defaults):
         name = guest_name(platform.name, place)
@@ -73,7 +76,7 @@ def molecule_instances(told, config, place, identity_file: str, defaults=None) -
                 "instance": platform.name,
                 "address": address,
                 "user": platform.user,
-                "port": PORT,
+                "port": platform.port,
                 "identity_file": identity_file,
             }
         )
@@ -93,6 +96,12 @@ def guest_name(instance: str, place: dict) -> str:
     return "-".join(part for part in (*shown, instance, digest[:8]) if part)
 
 
+def _check_place(place) -> None:
+    for name in PLACE:
+        if not isinstance(place, dict) or not isinstance(place.get(name), str) or not place[name]:
+            raise ImageError(f"place needs {', '.join(PLACE)}, each a text; molecule has them in its environment")
+
+
 def _platforms(config, defaults) -> list[Platform]:
     """Return the platforms of a molecule.yml; raise ImageError with all that is wrong with them."""
     plain = config.get("platforms") if isinstance(config, dict) else None
@@ -100,16 +109,22 @@ def _platforms(config, defaults) -> list[Platform]:
         raise ImageError("has no platforms; each is a guest, with name and image", "molecule.yml")
     problems = Problems()
     shared = _options(Asker(defaults or {}, "molecule_guest", problems))
-    platforms = [_platform(one, number, shared, problems) for number, one in enumerate(plain)]
+    platforms = [_platform(one, number, problems) for number, one in enumerate(plain)]
     problems.raise_any()
     names = [platform.name.lower() for platform in platforms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ImageError(f"has several platforms named {', '.join(twice)}", "molecule.yml")
-    return platforms
+    return [replace(platform, guest=_merged(shared, platform.guest)) for platform in platforms]
 
 
-def _platform(plain, number: int, shared: dict, problems: Problems) -> Platform:
+def _merged(shared: dict, own: dict) -> dict:
+    """Return the options of a guest: its own, else those of all."""
+    both = {key: {**shared[key], **own[key]} for key in MERGED if key in shared and key in own}
+    return {**shared, **own, **both}
+
+
+def _platform(plain, number: int, problems: Problems) -> Platform:
     named = isinstance(plain, dict) and isinstance(plain.get("name"), str) and plain["name"]
     asker = Asker(plain, f"platform {plain['name']:.80}" if named else f"platforms[{number}]", problems)
     name = asker.word("name", NAME, "web-1")
@@ -126,7 +141,8 @@ def _platform(plain, number: int, shared: dict, problems: Problems) -> Platform:
     hostname = None if isinstance(hostname, bool) else asker.word("hostname", NAME, "web-1")
     guest = _options(Asker(asker.plain.get("guest") or {}, f"{asker.where}: guest", problems))
     user = asker.word("user", ACCOUNT, USER) or USER
-    return Platform(name or "", image or "", hostname or (name or "").replace("_", "-"), user, {**shared, **guest})
+    port = asker.number("port", 1, 65535) or PORT
+    return Platform(name or "", image or "", hostname or (name or "").replace("_", "-"), user, port, guest)
 
 
 def _options(asker: Asker) -> dict:
@@ -134,7 +150,7 @@ def _options(asker: Asker) -> dict:
     for key in DECIDED:
         if key in asker.plain:
             asker.wrong(f"{key} is not said here; name and image are the platform's, and molecule says what becomes of it")
-    for key in ("seed", "wait"):
+    for key in MERGED:
         if not isinstance(asker.plain.get(key, {}), dict):
             # A seed may hold secrets: it is not shown.
             asker.wrong(f"{key} must be a dictionary")
@@ -146,28 +162,30 @@ def _guest(platform: Platform, place: dict, key: Optional[str]) -> dict:
     if not URL.match(image) and not image.startswith("~"):
         image = posixpath.normpath(posixpath.join(place["directory"], image))
     guest = {**platform.guest, "name": guest_name(platform.name, place), "image": image}
-    guest["wait"] = {**WAIT, **(platform.guest.get("wait") or {})}
-    seed = dict(platform.guest.get("seed") or {})
+    # The guest is up when its SSH server takes connections.
+    guest["wait"] = {"address": True, "tcp": [platform.port], **platform.guest.get("wait", {})}
+    seed = dict(platform.guest.get("seed", {}))
     seed.setdefault("meta_data", f"local-hostname: {scalar(platform.hostname)}\n")
     seed["user_data"] = _user_data(seed.get("user_data"), platform, key)
     return {**guest, "seed": seed}
 
 
 def _user_data(own, platform: Platform, key: Optional[str]) -> str:
-    """Return cloud-init's user data, the platform's own with our user in it; JSON is YAML, and needs no writer of it."""
+    """Return cloud-init's user data, the platform's own with our user in it."""
+    where = f"platform {platform.name}: guest: seed: user_data"
     config = dict(own or {}) if isinstance(own, (dict, type(None))) else None
     users = (config or {}).get("users", ["default"])
     if config is None or not isinstance(users, list):
         raise ImageError(
             f"must be a mapping, cloud-init's {NOTHING.strip()}, with a list as users if it has any: a user is added to it",
-            f"platform {platform.name}: guest: seed: user_data",
+            where,
         )
     user: dict = {"name": platform.user, "ssh_authorized_keys": [key] if key else []}
     if platform.user == "root":
         config["disable_root"] = False
     else:
         user.update(sudo="ALL=(ALL) NOPASSWD:ALL", shell="/bin/sh")
-    return f"{NOTHING}{json.dumps({**config, 'users': [*users, user]}, sort_keys=True)}\n"
+    return f"{NOTHING}{render_flow({**config, 'users': [*users, user]}, where)}\n"
 
 
 def _best(addresses) -> Optional[str]:
