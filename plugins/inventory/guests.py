@@ -95,8 +95,8 @@ options:
       - Two guests that come to one name are both left out, with a warning that names them. But a guest that is on two
         hypervisors under one UUID, as after a migration, is taken from where it runs.
       - A guest is left out, with a warning, that has a name which means something else to Ansible, such as C(localhost),
-        C(all), or one with C(*), C(?), C([), C(]), a comma, a colon or white space. At these Ansible takes patterns of hosts
-        apart. An IPv6 address can be a name.
+        C(all), or one with C(*), C(?), C([), C(]), a comma, a colon or white space. At the last three Ansible takes patterns
+        of hosts apart. An IPv6 address can be a name. V(virt_name | replace(' ', '-'\)) makes a name of one with spaces.
     type: list
     elements: str
     default: []
@@ -117,9 +117,8 @@ options:
     description:
       - What groups are made of. With the usual prefix, a guest of version 1.0 of the image web that runs on kvm1 is in
         C(virt_image_web), in C(virt_version_web_1_0), in C(virt_state_running) and C(virt_hypervisor_kvm1).
-      - Ansible has only letters, digits and C(_) in the names of groups. So the images web-a and web.a have one group, and so have
-        version 1 of debian-12 and version 12-1 of debian. A warning names them. The groups of images have no guests of others
-        for that.
+      - In the names of groups, what is no letter, digit or C(_) becomes C(_). So the images web-a and web.a have one group, and so
+        have version 1 of debian-12 and version 12-1 of debian. A warning names them.
       - All guests are in C(virt_guests), whatever is here.
     type: list
     elements: str

@@ -18,8 +18,8 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.report import Look
 from ansible_collections.virt.image.plugins.module_utils._core.telling import Answer
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
+from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import inventory as program
-from ansible_collections.virt.image.plugins.module_utils._io.connection import Connection
 from ansible_collections.virt.image.plugins.plugin_utils import hypervisors
 from ansible_collections.virt.image.plugins.plugin_utils.hypervisors import Asking, NoBindings, pythons
 from ansible_collections.virt.image.tests.unit.support import message, text
@@ -259,7 +259,14 @@ def set_traps(folder):
     (folder / "lxml" / "__init__.py").write_text(trap)
 
 
+def test_a_connection_that_only_reads(monkeypatch):
+    calls = {"open": lambda uri: f"may change {uri}", "openReadOnly": lambda uri: f"reads {uri}"}
+    stand_in = SimpleNamespace(libvirtError=OSError, registerErrorHandler=lambda *_arguments: None, **calls)
+    monkeypatch.setattr(door, "libvirt", stand_in)
+    assert [door.Connection("u").link, door.Connection("u", readonly=True).link] == ["may change u", "reads u"]
+
+
 def test_what_is_no_uri_is_an_error_in_words():
-    link = Connection.__new__(Connection)
+    link = door.Connection.__new__(door.Connection)
     link.uri = "qemu+ssh://[kvm1/system"
     assert message(lambda: link.is_local) == "qemu+ssh://[kvm1/system is no URI: Invalid IPv6 URL"

@@ -166,6 +166,8 @@ def test_a_play_on_an_image_reaches_no_other_image(fleet, tmp_path):
     said = "group virt_version_debian_12_1 is of version 1 of image debian-12 and of version 12-1 of image debian: "
     assert f"virt.image.guests: {said}" in warnings
     assert "guest x all of kvm1 (qemu:///system) is left out: its name in the inventory is a pattern of hosts: x all; " in warnings
+    told, _warnings = fleet.list(hostnames=["virt_name | replace(' ', '-')"])
+    assert sorted(told["_meta"]["hostvars"]) == ["new", "old", "x-all"]
 
 
 def test_the_cache(fleet, tmp_path):
