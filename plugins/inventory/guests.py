@@ -15,7 +15,9 @@ description:
   - A guest's C(ansible_host) is an address that libvirt knows from its DHCP server, from the guest's agent or from the host's
     ARP table. A guest without one has no C(ansible_host). How Ansible connects is not changed.
   - The name of the configuration file ends with C(virt_image.yml) or C(virt_image.yaml).
-  - Each libvirt is asked by a process of its own, several at the same time. Nothing is changed.
+  - Each libvirt is asked by a process of its own, several at the same time.
+  - Guests are only looked at, with one exception. To ask an agent, libvirt's limit for the time of its answers is set, and set to
+    libvirt's default after it. Where O(address_sources) has no V(agent), the connection is one that can only read.
 author:
   - virt.image contributors (!UNKNOWN)
 requirements:
@@ -56,7 +58,8 @@ options:
         also knows addresses on bridges, and the names of the guest's interfaces.
       - What an agent tells is the guest's own word. Leave V(agent) out where a guest may want to be taken for another machine.
       - An agent that hangs delays the inventory by some seconds, for libvirt's limit for its answers (C(virsh guest-agent-timeout))
-        is set for the question, and libvirt's default after it. All agents of one libvirt have half of O(timeout).
+        is set for the question, and libvirt's default after it, whatever it was before. All agents of one libvirt have half of
+        O(timeout).
     type: list
     elements: str
     choices: [lease, agent, arp]
@@ -92,7 +95,8 @@ options:
       - Two guests that come to one name are both left out, with a warning that names them. But a guest that is on two
         hypervisors under one UUID, as after a migration, is taken from where it runs.
       - A guest is left out, with a warning, that has a name which means something else to Ansible, such as C(localhost),
-        C(all), or one with C(*), C(?), C([), C(]) or a comma.
+        C(all), or one with C(*), C(?), C([), C(]), a comma, a colon or white space. At the last three Ansible takes patterns
+        of hosts apart. An IPv6 address can be a name. V(virt_name | replace(' ', '-'\)) makes a name of one with spaces.
     type: list
     elements: str
     default: []
@@ -112,7 +116,9 @@ options:
   group_by:
     description:
       - What groups are made of. With the usual prefix, a guest of version 1.0 of the image web that runs on kvm1 is in
-        C(virt_image_web), in its child C(virt_version_web_1_0), in C(virt_state_running) and C(virt_hypervisor_kvm1).
+        C(virt_image_web), in C(virt_version_web_1_0), in C(virt_state_running) and C(virt_hypervisor_kvm1).
+      - In the names of groups, what is no letter, digit or C(_) becomes C(_). So the images web-a and web.a have one group, and so
+        have version 1 of debian-12 and version 12-1 of debian. A warning names them.
       - All guests are in C(virt_guests), whatever is here.
     type: list
     elements: str
@@ -188,6 +194,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.inventory import 
     Preferences,
     Seen,
     groups_of,
+    merged_groups,
     parse_targets,
     settle_names,
     variables_of,
@@ -219,6 +226,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             named = [(self._name_of(seen), seen) for seen in guests]
             names = settle_names(named)
             self._tell([*troubles, *names.left_out])
+            grouping = self.get_option("group_by"), self.get_option("group_prefix")
+            for warning in merged_groups(names.kept.values(), *grouping, self._sanitize_group_name):
+                self.display.warning(f"{self.NAME}: {warning}")
             for name, seen in sorted(names.kept.items()):
                 self._add(name, seen)
         except ImageError as error:
@@ -319,11 +329,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables = untemplated(self._variables(seen))
         for key, value in variables.items():
             self.inventory.set_variable(host, key, value)
-        for group, parent in groups_of(seen, self.get_option("group_by"), self.get_option("group_prefix")).items():
-            made = self.inventory.add_group(self._sanitize_group_name(group))
-            self.inventory.add_child(made, host)
-            if parent:
-                self.inventory.add_child(self._sanitize_group_name(parent), made)
+        for group in groups_of(seen, self.get_option("group_by"), self.get_option("group_prefix")):
+            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), host)
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)

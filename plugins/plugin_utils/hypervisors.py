@@ -23,10 +23,12 @@ from ansible_collections.virt.image.plugins.module_utils._io.requirements import
 
 AT_ONCE = 16
 MODULE_UTILS = Path(next(iter(_io.__path__))).parent
-# The collection need not be on that Python's path, and the working folder must not be: what lies there is not ours.
+# The collection need not be on that Python's path, and the working folder must not be: what lies there is not ours. sys is
+# part of Python itself; what else is imported comes after. Not with -I, for the bindings may be where PYTHONPATH says.
 PROGRAM = """
-import sys, types
+import sys
 sys.path = [folder for folder in sys.path if folder]
+import types
 package = types.ModuleType("virt_image")
 package.__path__ = [sys.argv[1]]
 sys.modules["virt_image"] = package

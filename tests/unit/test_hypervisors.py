@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from ansible_collections.virt.image.plugins.module_utils._core.errors import Ima
 from ansible_collections.virt.image.plugins.module_utils._core.report import Look
 from ansible_collections.virt.image.plugins.module_utils._core.telling import Answer
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
+from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import inventory as program
-from ansible_collections.virt.image.plugins.module_utils._io.connection import Connection
 from ansible_collections.virt.image.plugins.plugin_utils import hypervisors
 from ansible_collections.virt.image.plugins.plugin_utils.hypervisors import Asking, NoBindings, pythons
 from ansible_collections.virt.image.tests.unit.support import message, text
@@ -33,10 +34,11 @@ REQUEST = {"uri": "qemu+ssh://kvm1/system", "everyone": False, "sources": ["leas
 @pytest.fixture
 def world(monkeypatch):
     """Return what libvirt holds: looks by the name of the domain (or an error), and addresses by name and source."""
-    made = SimpleNamespace(looks={}, told={}, asked=[], bounded=[], missing=[])
+    made = SimpleNamespace(looks={}, told={}, asked=[], bounded=[], missing=[], readonly=[])
 
     @contextmanager
-    def connection(uri):
+    def connection(uri, readonly):
+        made.readonly.append(readonly)
         if "down" in uri:
             raise ImageError(f"cannot connect to {uri}: no route")
         yield SimpleNamespace(hostname=lambda: "here")
@@ -108,6 +110,26 @@ def test_which_agents_are_asked(world, monkeypatch, changes, active, asked):
     world.looks = {"web1": look("web1", active=active)}
     reply(monkeypatch, **changes)
     assert world.asked == [("web1", source) for source in asked]
+    # Only agents need more than to read.
+    assert world.readonly == ["agent" not in changes.get("sources", REQUEST["sources"])]
+
+
+@pytest.mark.parametrize(
+    "uri, hostname",
+    [
+        ("qemu+ssh://root@KVM1.Example.com:2222/system?keyfile=a@b", "KVM1.Example.com"),
+        ("qemu+ssh://KVM1", "KVM1"),
+        ("qemu+tls://a:b@c@KVM1/system", "KVM1"),
+        ("qemu+ssh://root@[2001:DB8::1]:22/system", "2001:DB8::1"),
+        ("qemu+ssh://[2001:DB8::1/system", "2001:DB8::1"),
+        ("qemu:///system", "here"),
+        ("qemu:///system?socket=//KVM1/", "here"),
+        ("qemu+ssh://root@:22/system", "here"),
+        ("", "here"),
+    ],
+)
+def test_the_host_is_called_as_the_uri_has_it(world, monkeypatch, uri, hostname):
+    assert reply(monkeypatch, uri=uri)["answer"]["hostname"] == hostname
 
 
 def test_an_agent_that_does_not_answer_is_told_where_it_matters(world, monkeypatch):
@@ -206,15 +228,45 @@ def test_pythons(monkeypatch):
 
 def test_the_program_needs_no_ansible(tmp_path):
     # A Python that finds neither Ansible nor this collection, in a folder with a trap.
-    (tmp_path / "json.py").write_text("raise SystemExit('the working folder is on the path')")
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\ncd {tmp_path} && exec {sys.executable} -S \"$@\"\n")
     python.chmod(0o755)
+    set_traps(tmp_path)
     with pytest.raises(NoBindings, match="there is no libvirt, lxml for"):
         ask(str(python))
+    assert not (tmp_path / "trap").exists()
+
+
+def test_what_lies_in_the_working_folder_is_not_run(tmp_path, monkeypatch):
+    set_traps(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for python in pythons():
+        try:
+            (said,) = ask(python, requests=[{**REQUEST, "uri": "nothing:///"}])
+        except NoBindings as error:
+            said = error
+        # It got as far as libvirt, or to where the bindings are missing.
+        assert re.search("cannot connect to nothing:///|there is no ", str(said)), said
+    assert not (tmp_path / "trap").exists()
+
+
+def set_traps(folder):
+    """Put modules into a folder that are called as those that the program imports, and leave a note where they run."""
+    trap = f"open({str(folder / 'trap')!r}, 'a').write(__name__)\nraise SystemExit('the working folder is on the path')\n"
+    for name in ("types", "json", "time", "typing", "dataclasses", "concurrent", "urllib", "virt_image", "libvirt"):
+        (folder / f"{name}.py").write_text(trap)
+    (folder / "lxml").mkdir()
+    (folder / "lxml" / "__init__.py").write_text(trap)
+
+
+def test_a_connection_that_only_reads(monkeypatch):
+    calls = {"open": lambda uri: f"may change {uri}", "openReadOnly": lambda uri: f"reads {uri}"}
+    stand_in = SimpleNamespace(libvirtError=OSError, registerErrorHandler=lambda *_arguments: None, **calls)
+    monkeypatch.setattr(door, "libvirt", stand_in)
+    assert [door.Connection("u").link, door.Connection("u", readonly=True).link] == ["may change u", "reads u"]
 
 
 def test_what_is_no_uri_is_an_error_in_words():
-    link = Connection.__new__(Connection)
+    link = door.Connection.__new__(door.Connection)
     link.uri = "qemu+ssh://[kvm1/system"
     assert message(lambda: link.is_local) == "qemu+ssh://[kvm1/system is no URI: Invalid IPv6 URL"

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible.inventory.manager import split_host_pattern
 
 from ansible_collections.virt.image.plugins.module_utils._core.inventory import (
     Preferences,
@@ -16,6 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.inventory import 
     choose_address,
     groups_of,
     host_mistake,
+    merged_groups,
     parse_targets,
     settle_names,
     variables_of,
@@ -170,21 +174,54 @@ def test_variables():
             {},
             ["image", "version", "state", "hypervisor"],
             {
-                "v_guests": None,
-                "v_image_web": None,
-                "v_state_running": None,
-                "v_hypervisor_kvm1": None,
-                "v_version_web_1.0": "v_image_web",
+                "v_guests": "all guests",
+                "v_image_web": "image web",
+                "v_state_running": "state running",
+                "v_hypervisor_kvm1": "hypervisor kvm1",
+                "v_version_web_1.0": "version 1.0 of image web",
             },
         ),
-        ({}, ["version"], {"v_guests": None, "v_version_web_1.0": None}),
-        ({}, [], {"v_guests": None}),
-        ({"image": None}, ["image", "version"], {"v_guests": None}),
-        ({"version": None}, ["image", "version"], {"v_guests": None, "v_image_web": None}),
+        ({}, ["version"], {"v_guests": "all guests", "v_version_web_1.0": "version 1.0 of image web"}),
+        ({}, [], {"v_guests": "all guests"}),
+        ({"image": None}, ["image", "version"], {"v_guests": "all guests"}),
+        ({"version": None}, ["image", "version"], {"v_guests": "all guests", "v_image_web": "image web"}),
     ],
 )
 def test_groups(changes, group_by, groups):
     assert groups_of(seen(**changes), group_by, "v_") == groups
+
+
+@pytest.mark.parametrize(
+    "many, merged",
+    [
+        ([], []),
+        ([{}, {}], []),
+        ([{"image": "web"}, {"image": "db"}], []),
+        (
+            [{"image": "debian", "version": "12-1"}, {"image": "debian-12", "version": "1"}],
+            ["group v_version_debian_12_1 is of version 1 of image debian-12 and of version 12-1 of image debian"],
+        ),
+        # The same before anything is replaced.
+        (
+            [{"image": "debian", "version": "12_1"}, {"image": "debian_12", "version": "1"}],
+            ["group v_version_debian_12_1 is of version 1 of image debian_12 and of version 12_1 of image debian"],
+        ),
+        (
+            [{"image": "web-a", "version": None}, {"image": "web.a", "version": None}, {"image": "web a", "version": None}],
+            ["group v_image_web_a is of image web a and of image web-a and of image web.a"],
+        ),
+        ([{"image": "a\nb"}, {"image": "a b", "version": None}], ["group v_image_a_b is of image a b and of image a\\nb"]),
+    ],
+    ids=repr,
+)
+def test_groups_of_which_the_names_coincide(many, merged):
+    told = merged_groups([seen(**one) for one in many], ["image", "version"], "v_", lambda name: re.sub(r"\W", "_", name))
+    assert told == [f"{one}: their names differ in nothing that a group's name tells" for one in merged]
+
+
+def test_hypervisors_of_which_the_names_coincide():
+    (told,) = merged_groups([seen("kvm-1"), seen("kvm.1")], ["hypervisor"], "", lambda name: re.sub(r"\W", "_", name))
+    assert told.startswith("group hypervisor_kvm_1 is of hypervisor kvm-1 and of hypervisor kvm.1: ")
 
 
 def test_names_that_two_have_are_nobody_s():
@@ -217,14 +254,23 @@ def test_a_guest_that_was_migrated_is_where_it_runs(states, kept):
     "name, words",
     [
         ("web1", ""),
-        ("Windows 10", ""),
+        ("web;1", ""),
+        ("192.0.2.7", ""),
+        ("2001:db8::7", ""),
+        ("::ffff:192.0.2.7", ""),
         ("ünï", ""),
-        ("{{ x }}", ""),
+        ("{{x}}", ""),
         ("localhost", "is Ansible's own: localhost"),
         ("all", "is Ansible's own: all"),
         ("web*", "is a pattern of hosts: web*"),
         ("web[1]", "is a pattern of hosts: web[1]"),
         ("a,b", "is a pattern of hosts: a,b"),
+        ("x all", "is a pattern of hosts: x all"),
+        ("web:all", "is a pattern of hosts: web:all"),
+        ("web:22", "is a pattern of hosts: web:22"),
+        ("52:54:00:aa:bb:01", "is a pattern of hosts: 52:54:00:aa:bb:01"),
+        ("{{ x }}", "is a pattern of hosts: {{ x }}"),
+        ("fe80::7%eth0", "is a pattern of hosts: fe80::7%eth0"),
         ("!web1", "is a pattern of hosts: !web1"),
         ("-oProxyCommand=x", "begins or ends"),
         ("..", "begins or ends"),
@@ -238,6 +284,13 @@ def test_names_of_hosts(name, words):
     assert words in (mistake or "") and bool(mistake) == bool(words)
     names = settle_names([(name, seen())])
     assert (list(names.kept), len(names.left_out)) == (([], 1) if words else ([name], 0))
+
+
+@given(WORDS | st.text(alphabet="ab :;,.[]{}@!&~*?%\\|#1", max_size=12) | st.ip_addresses().map(str))
+@examples(200)
+def test_a_name_is_one_host_to_ansible(name):
+    if not host_mistake(name):
+        assert split_host_pattern(name) == split_host_pattern([name]) == [name]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def fleet(tmp_path):
     class Fleet:
         def __init__(self):
             self.replies = {
-                "qemu:///system": answer(guest("web1"), guest("db 1", "shutoff", image=TRAP)),
+                "qemu:///system": answer(guest("web1"), guest("db-1", "shutoff", image=TRAP)),
                 "qemu+ssh://down/system": {"error": "cannot connect to qemu+ssh://down/system: no route"},
             }
             self.config = {"uris": ["qemu:///system"]}
@@ -102,20 +102,19 @@ def test_hosts_variables_and_groups(fleet):
     )
     assert warnings == ""
     hosts = told["_meta"]["hostvars"]
-    assert sorted(hosts) == ["db 1", "web1"]
-    web, other = hosts["web1"], hosts["db 1"]
+    assert sorted(hosts) == ["db-1", "web1"]
+    web, other = hosts["web1"], hosts["db-1"]
     assert web["ansible_host"] == "192.0.2.7"
     # Ansible calls what it composed unsafe.
     assert [web[key]["__ansible_unsafe"] for key in ("ansible_user", "where")] == ["admin", "web1@kvm1"]
     assert "ansible_host" not in other and "ansible_connection" not in web
     # What others wrote is no template.
     assert other["virt_image"] == {"__ansible_unsafe": TRAP}
-    assert told["virt_image_web"] == {"children": ["virt_version_web_1_0"], "hosts": ["web1"]}
-    assert told["virt_version_web_1_0"]["hosts"] == ["web1"]
-    assert sorted(told["virt_guests"]["hosts"]) == sorted(told["arch_x86_64"]["hosts"]) == ["db 1", "web1"]
-    assert told["virt_state_shutoff"]["hosts"] == ["db 1"]
+    assert told["virt_image_web"] == told["virt_version_web_1_0"] == {"hosts": ["web1"]}
+    assert sorted(told["virt_guests"]["hosts"]) == sorted(told["arch_x86_64"]["hosts"]) == ["db-1", "web1"]
+    assert told["virt_state_shutoff"]["hosts"] == ["db-1"]
     assert told["web"]["hosts"] == told["virt_state_running"]["hosts"] == ["web1"]
-    assert sorted(told["virt_hypervisor_kvm1"]["hosts"]) == ["db 1", "web1"]
+    assert sorted(told["virt_hypervisor_kvm1"]["hosts"]) == ["db-1", "web1"]
 
 
 def test_what_is_asked_for(fleet):
@@ -147,6 +146,28 @@ def test_one_that_is_down_is_a_warning_or_the_end(fleet):
     assert all(f"virt.image.guests: {trouble}" in warnings for trouble in troubles)
     _out, said, code = fleet.run(uris=uris, fail_on_errors=True)
     assert code != 0 and all(trouble in said for trouble in troubles)
+
+
+def test_a_play_on_an_image_reaches_no_other_image(fleet, tmp_path):
+    fleet.replies["qemu:///system"] = answer(
+        guest("old", image="debian", version="12-1"), guest("new", image="debian-12", version="1"), guest("x all")
+    )
+    # Of the variables of an image and its version, those of the version win.
+    (tmp_path / "group_vars").mkdir()
+    for group in ("image_debian", "version_debian_12_1"):
+        (tmp_path / "group_vars" / f"virt_{group}.yml").write_text(f"of: {group}")
+    told, warnings = fleet.list()
+    assert {group: told[group] for group in told if "debian" in group} == {
+        "virt_image_debian": {"hosts": ["old"]},
+        "virt_image_debian_12": {"hosts": ["new"]},
+        "virt_version_debian_12_1": {"hosts": ["new", "old"]},
+    }
+    assert told["_meta"]["hostvars"]["old"]["of"] == "version_debian_12_1"
+    said = "group virt_version_debian_12_1 is of version 1 of image debian-12 and of version 12-1 of image debian: "
+    assert f"virt.image.guests: {said}" in warnings
+    assert "guest x all of kvm1 (qemu:///system) is left out: its name in the inventory is a pattern of hosts: x all; " in warnings
+    told, _warnings = fleet.list(hostnames=["virt_name | replace(' ', '-')"])
+    assert sorted(told["_meta"]["hostvars"]) == ["new", "old", "x-all"]
 
 
 def test_the_cache(fleet, tmp_path):

@@ -13,6 +13,7 @@ from typing import Optional
 from .asker import Asker
 from .errors import ImageError, Problems
 from .lifecycle import RUNNING
+from .names import host_mistake as place_mistake
 from .names import name_mistake, plain
 from .telling import FAMILIES, SOURCES, Address, Told
 from .values import to_plain
@@ -21,7 +22,8 @@ from .values import to_plain
 GROUPINGS = ("image", "version", "state", "hypervisor")
 # What Ansible takes for something else than a host of that name: its groups, the control node, patterns of hosts.
 OTHERS = ("all", "ungrouped", "localhost", "127.0.0.1", "::1")
-PATTERN = re.compile(r"^[!&~@]|[*?,\[\]]")
+# Ansible takes patterns apart at white space, commas and colons, also those in a list, except for addresses.
+PATTERN = re.compile(r"^[!&~@]|[*?,:\s\[\]]")
 
 
 @dataclass(frozen=True)
@@ -120,19 +122,36 @@ def variables_of(seen: Seen, prefix: str, wish: Preferences) -> dict:
     return {**variables, **({"ansible_host": address.address} if address else {})}
 
 
-def groups_of(seen: Seen, group_by, prefix: str) -> dict[str, Optional[str]]:
-    """Return the groups that a guest is in, each with the group that it is part of, or None."""
+def groups_of(seen: Seen, group_by, prefix: str) -> dict[str, str]:
+    """Return the groups that a guest is in, each with what it is the group of.
+
+    The group of a version is not within that of its image: another image may have a version of that name (merged_groups),
+    also in another inventory, and its guests would be in the image's group, too.
+    """
     facts = seen.guest.facts
     values = {"state": facts.state, "hypervisor": seen.hypervisor, "image": facts.image}
-    groups: dict = {f"{prefix}guests": None}
+    groups = {f"{prefix}guests": "all guests"}
     for key in ("image", "state", "hypervisor"):
         if key in group_by and values[key]:
-            groups[f"{prefix}{key}_{values[key]}"] = None
+            groups[f"{prefix}{key}_{values[key]}"] = f"{key} {plain(values[key])}"
     if "version" in group_by and facts.image and facts.version:
         # A version means something with its image only.
-        parent = f"{prefix}image_{facts.image}" if "image" in group_by else None
-        groups[f"{prefix}version_{facts.image}_{facts.version}"] = parent
+        version = f"version {plain(facts.version)} of image {plain(facts.image)}"
+        groups[f"{prefix}version_{facts.image}_{facts.version}"] = version
     return groups
+
+
+def merged_groups(many, group_by, prefix: str, safe) -> list[str]:
+    """Return a warning of each group that has the guests of two things, such as images; `safe` makes a group's name."""
+    made: dict = {}
+    for seen in many:
+        for group, of in groups_of(seen, group_by, prefix).items():
+            made.setdefault(safe(group), set()).add(of)
+    return [
+        f"group {group} is of {' and of '.join(sorted(of))}: their names differ in nothing that a group's name tells"
+        for group, of in sorted(made.items())
+        if len(of) > 1
+    ]
 
 
 def settle_names(named) -> Names:
@@ -173,4 +192,5 @@ def host_mistake(name: str) -> Optional[str]:
         return mistake
     if name in OTHERS:
         return f"is Ansible's own: {name}"
-    return f"is a pattern of hosts: {name}" if PATTERN.search(name) else None
+    # Of what has a colon, only addresses are places.
+    return f"is a pattern of hosts: {name}" if PATTERN.search(name) and place_mistake(name) else None

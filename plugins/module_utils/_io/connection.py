@@ -52,9 +52,9 @@ def doing(what: str):
 
 
 class Connection:
-    """One connection for all that a module does."""
+    """One connection for all that a module does; one that is `readonly` needs no right to change guests."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, readonly: bool = False) -> None:
         # libvirt prints each error to stderr besides raising it.
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.uri = uri
@@ -69,7 +69,7 @@ class Connection:
         self._capabilities: Optional[str] = None
         self._pools: dict = {}
         try:
-            self.link = libvirt.open(uri)
+            self.link = libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
         except libvirt.libvirtError as error:
             raise ImageError(f"cannot connect to {uri}: {error.get_error_message()}{self._hint()}") from None
 

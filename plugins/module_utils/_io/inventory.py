@@ -10,12 +10,12 @@ with a timeout, in a Python that has them; there need be no Ansible there.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
-from urllib.parse import urlsplit
 
 from .._core import xml
 from .._core.errors import ImageError
@@ -69,8 +69,9 @@ def _reply(plain) -> dict:
 def read(request: Request) -> Answer:
     """Return what a libvirt tells; raise ImageError where it does not answer."""
     visits, guests, left_out, warnings = [], [], [], []
-    with Connection(request.uri) as connection:
-        hostname = urlsplit(request.uri).hostname or connection.hostname()
+    # libvirt lets only those ask agents who may change guests.
+    with Connection(request.uri, readonly="agent" not in request.sources) as connection:
+        hostname = _host_of(request.uri) or connection.hostname()
         for name, domain in sorted(domains_of(connection).items()):
             try:
                 visits += _visit(domain, request)
@@ -87,6 +88,12 @@ def read(request: Request) -> Answer:
             guests.append(guest)
             warnings += _silence(visit, guest)
     return Answer(hostname, tuple(guests), tuple(left_out), tuple(warnings))
+
+
+def _host_of(uri: str) -> str:
+    """Return the host that a URI names, as it is written there (urlsplit would make it lower case), or an empty text."""
+    place = re.split("[/?#]", uri.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
 
 
 def _visit(domain, request: Request) -> list[Visit]:
