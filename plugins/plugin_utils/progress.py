@@ -5,30 +5,26 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import secrets
-import shlex
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Callable, Optional
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.names import plain
-from ansible_collections.virt.image.plugins.module_utils._core.progress import is_news, line, parse, parse_interval
-from ansible_collections.virt.image.plugins.module_utils._core.sample import MOST_BYTES, Sample
+from ansible_collections.virt.image.plugins.module_utils._core.progress import EACH_SECONDS, is_news, line, parse, parse_interval
+from ansible_collections.virt.image.plugins.module_utils._core.sample import Sample
 from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
+from ansible_collections.virt.image.plugins.plugin_utils.progress_reader import NotAsked, reader_of
 
 VARIABLE = "virt_image_progress"
 FIRST_SECONDS = 3
-# Those of core that have a process for each command. Another may have one session, or one helper, for all (libssh,
-# Mitogen), which two threads would disturb.
-CONNECTIONS = ("ansible.plugins.connection.ssh", "ansible.plugins.connection.local")
-# What reads over a slow line may still be at it when the work has ended; it is not waited for.
+# What is being read when the work has ended is ended too. Should that take longer, nobody waits for it: it does no harm.
 PATIENCE = 1
 
 display = Display()
@@ -37,9 +33,12 @@ display = Display()
 class Watch(threading.Thread):
     """Shows a line of what `look` finds, at the beginning after a few seconds; what goes wrong in it ends it, no more."""
 
-    def __init__(self, look: Callable[[], Optional[Sample]], show: Callable[[str], None], each: float) -> None:
+    def __init__(
+        self, look: Callable[[], Optional[Sample]], show: Callable[[str], None], each: float, reader=None
+    ) -> None:
         super().__init__(name="progress", daemon=True)
         self._look, self._show, self._each = look, show, each
+        self._reader = reader
         self._ended = threading.Event()
         self._showing = threading.Lock()
 
@@ -69,6 +68,8 @@ class Watch(threading.Thread):
     def __exit__(self, *_exception) -> None:
         with self._showing:
             self._ended.set()
+        if self._reader:
+            self._reader.stop()
         self.join(PATIENCE)
 
 
@@ -98,29 +99,44 @@ class ProgressAction(ActionBase):
 
     def _module(self, arguments: dict, task_vars) -> dict:
         """Run the module, and return its result."""
-        if self._task.async_val or not self._each or not _is_for_two(self._connection):
+        if self._task.async_val or not self._each:
             return self._run(arguments, task_vars)
-        path = self._record()
-        with self._watching(Reader(self._connection, f"head -c {MOST_BYTES} {shlex.quote(path)}").sample):
-            return self._run({**arguments, "_progress": path}, task_vars)
+        jobs, reader = Jobs(), reader_of(self._connection)
+        with jobs.job(self.MODULE):
+            if not reader:
+                with self._watching(jobs.sample):
+                    return self._run(arguments, task_vars)
+            path = self._record()
+            with self._watching(lambda: _recorded(reader, path, jobs), reader):
+                told = self._run({**arguments, "_progress": path}, task_vars)
+        self._tidy(told, path)
+        return told
 
     def _run(self, arguments: dict, task_vars) -> dict:
         return self._execute_module(
             self.MODULE, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
         )
 
-    def _watching(self, look):
-        """Return a context in which the user sees what `look` returns."""
-        return Watch(look, self._show, self._each) if self._each else nullcontext()
+    def _tidy(self, told: dict, path: str) -> None:
+        """Remove what a module has left that was killed, which only then says nothing that can be read."""
+        folder = self._connection._shell.tmpdir
+        if "module_stdout" in told and not (folder and path.startswith(folder)):
+            with suppress(AnsibleError):
+                self._low_level_execute_command(self._connection._shell.remove(path))
+
+    def _watching(self, look, reader=None):
+        """Return a context in which the user sees what `look` returns, which asks that reader."""
+        return Watch(look, self._show, self._each, reader) if self._each else nullcontext()
 
     @contextmanager
     def _sending(self, path: str, target: str, name: str):
         """Have the user see how far a file is on its way to a path on the host."""
         jobs = Jobs()
         with jobs.job(f"send {name} to the host", os.path.getsize(path)) as job:
-            if _is_for_two(self._connection):
-                job.look = Reader(self._connection, f"stat -c %s {shlex.quote(target)}").number
-            with self._watching(jobs.sample):
+            reader = reader_of(self._connection) if self._each else None
+            if reader:
+                job.look = lambda: _arrived(reader, target)
+            with self._watching(jobs.sample, reader):
                 yield
 
     def _show(self, text: str) -> None:
@@ -140,10 +156,20 @@ class ProgressAction(ActionBase):
         return self._connection._shell.join_path(folder, f"virt.image-{secrets.token_hex(16)}")
 
     def _seconds(self, task_vars) -> float:
-        """Return the seconds from line to line, 0 for none; raise ImageError for what is neither."""
-        each = parse_interval(self._templar.template(task_vars.get(VARIABLE)), VARIABLE)
+        """Return the seconds from line to line, 0 for none; what is neither has a warning, as no task is to fail of it."""
         # Ansible has no -q; a verbosity below its usual one (ANSIBLE_VERBOSITY) is what comes closest.
-        return 0 if self._task.no_log or display.verbosity < 0 else each
+        if self._task.no_log or self._task.async_val or display.verbosity < 0:
+            return 0
+        try:
+            return parse_interval(self._templar.template(task_vars.get(VARIABLE)), VARIABLE)
+        except ImageError as error:
+            why = str(error)
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            # A template can fail in any way.
+            why = f"{VARIABLE} cannot be read: {plain(str(error))}"
+        # The display says the same only once.
+        display.warning(f"{why}; it is taken for {EACH_SECONDS}")
+        return EACH_SECONDS
 
     def _host(self, task_vars) -> str:
         """Return the host as Ansible's own lines have it."""
@@ -151,31 +177,17 @@ class ProgressAction(ActionBase):
         return plain(f"{host} -> {other}" if other else str(host))
 
 
-def _is_for_two(connection) -> bool:
-    """Return whether another thread may run a command on the host while the task does."""
-    return type(connection).__module__ in CONNECTIONS
+def _recorded(reader, path: str, jobs: Jobs) -> Optional[Sample]:
+    """Return what a module wrote down; where its host cannot be asked, how long it runs."""
+    try:
+        return parse(reader.record(path))
+    except NotAsked:
+        return jobs.sample()
 
 
-class Reader:
-    """Runs a small command on a host, beside what the connection does meanwhile."""
-
-    def __init__(self, connection, command: str) -> None:
-        # Connections are not made for two threads: this one has what it changes for itself. What is read needs no other
-        # user, and another thread may be at that user's password just now.
-        self._connection = copy.copy(connection)
-        self._connection.become = None
-        self._command = command
-
-    def told(self) -> bytes:
-        """Return what the command says, nothing where it fails."""
-        status, output, _errors = self._connection.exec_command(self._command, sudoable=False)
-        return b"" if status else output
-
-    def sample(self) -> Optional[Sample]:
-        """Return the sample that the command says, or None."""
-        return parse(self.told())
-
-    def number(self) -> Optional[int]:
-        """Return the number that the command says, or None."""
-        told = self.told().strip()
-        return int(told) if told.isdigit() else None
+def _arrived(reader, path: str) -> Optional[int]:
+    """Return how many bytes of a file have arrived, or None."""
+    try:
+        return reader.size(path)
+    except NotAsked:
+        return None

@@ -212,11 +212,11 @@ def test_a_file_tells_of_a_job_while_it_is_done(tmp_path):
 
 def test_what_is_quick_leaves_no_trace(tmp_path):
     jobs, path = Jobs(), tmp_path / "progress"
-    with progress.written(jobs, str(path)), jobs.job("copy", 10):
-        assert "progress" in [thread.name for thread in threading.enumerate()]
+    with progress.written(jobs, str(path)), jobs.job("copy", 10) as job:
+        assert "progress" in [thread.name for thread in threading.enumerate()] and job.watched
     assert not path.exists()
-    with progress.written(jobs, None):
-        assert "progress" not in [thread.name for thread in threading.enumerate()]
+    with progress.written(jobs, None), jobs.job("copy", 10) as job:
+        assert "progress" not in [thread.name for thread in threading.enumerate()] and not job.watched
 
 
 @pytest.mark.usefixtures("quick")

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.virt.image.plugins.module_utils._core.names import text_mistake
 from ansible_collections.virt.image.plugins.module_utils._core.progress import EACH_SECONDS
 from ansible_collections.virt.image.plugins.module_utils._core.sample import MOST_BYTES, Sample, render
 from ansible_collections.virt.image.plugins.plugin_utils import progress as shown
-from ansible_collections.virt.image.plugins.plugin_utils.progress import Reader, Watch
+from ansible_collections.virt.image.plugins.plugin_utils.progress import Watch
+from ansible_collections.virt.image.plugins.plugin_utils.progress_reader import NotAsked
 from ansible_collections.virt.image.tests.unit.support import until
 
 SAMPLE = Sample(1, "copy root.qcow2", 4.5, 5, 10)
@@ -75,45 +76,46 @@ def test_what_goes_wrong_ends_the_lines_and_nothing_else():
 @pytest.mark.usefixtures("quick")
 def test_no_line_after_the_end():
     """Also where a look takes longer than the work: it is not waited for."""
-    told, hold = [], threading.Event()
+    told, looking, hold = [], threading.Event(), threading.Event()
+
+    def look():
+        looking.set()
+        return hold.wait(10) and SAMPLE
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shown, "PATIENCE", 0.01)
-        with Watch(lambda: hold.wait(10) and SAMPLE, told.append, 1) as watch:
-            assert until(lambda: not hold.is_set())
-            time.sleep(0.05)
+        with Watch(look, told.append, 1) as watch:
+            assert looking.wait(10)
     hold.set()
     watch.join(10)
     assert told == [] and not watch.is_alive()
 
 
-class Connection:
-    """Stands in for a connection plugin."""
-
-    def __init__(self, answer):
-        self.become, self.answer, self.asked = "sudo", answer, []
-
-    def exec_command(self, command, sudoable=True):
-        self.asked.append((command, sudoable, self.become))
-        return self.answer
-
-
-def test_a_reader_needs_no_other_user_and_changes_nothing_of_the_task_s():
-    connection = Connection((0, render(SAMPLE).ljust(MOST_BYTES), b""))
-    reader = Reader(connection, "head")
-    assert reader.sample() == SAMPLE
-    assert connection.asked == [("head", False, None)] and connection.become == "sudo"
-    connection.answer = (1, b"head: no such file", b"")
-    assert reader._connection.answer[0] == 0 and Reader(connection, "head").sample() is None
-
-
-@pytest.mark.parametrize("status, told, number", [(0, b"123\n", 123), (1, b"5", None), (0, b"-1", None), (0, b"x", None), (0, b"", None)])
-def test_a_reader_of_a_number(status, told, number):
-    assert Reader(Connection((status, told, b"")), "stat").number() == number
+class Options:
+    """Stands in for a connection plugin, of which only its kind is looked at."""
 
 
 def connection_of(module):
     """Return a connection whose plugin is in that module."""
-    return type("Connection", (Connection,), {"__module__": module})((0, b"", b""))
+    return type("Connection", (Options,), {"__module__": module})()
+
+
+class Answers:
+    """Stands in for what reads on a host."""
+
+    def __init__(self, answer):
+        self.answer, self.asked, self.stopped = answer, [], False
+
+    def record(self, path):
+        self.asked.append(path)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    size = record
+
+    def stop(self):
+        self.stopped = True
 
 
 def action(**task):
@@ -123,13 +125,39 @@ def action(**task):
     return made
 
 
-def test_who_wants_no_lines_gets_none(monkeypatch):
+@pytest.fixture(name="warnings")
+def _warnings(monkeypatch):
+    """The warnings that the user sees."""
+    told = []
+    monkeypatch.setattr(shown.display, "warning", told.append)
+    return told
+
+
+def test_who_wants_no_lines_gets_none(monkeypatch, warnings):
     assert action()._seconds({}) == EACH_SECONDS
     assert action()._seconds({"virt_image_progress": 10}) == 10
     assert action()._seconds({"virt_image_progress": False}) == 0
-    assert action(no_log=True)._seconds({}) == 0
+    # What these have is not even read.
+    assert action(no_log=True)._seconds({"virt_image_progress": "secret"}) == 0
+    assert action(async_val=60)._seconds({"virt_image_progress": "x"}) == 0
     monkeypatch.setattr(shown.display, "verbosity", -1)
-    assert action()._seconds({}) == 0
+    assert action()._seconds({"virt_image_progress": "x"}) == 0
+    assert warnings == []
+
+
+@pytest.mark.parametrize("told", [0.5, "none", "", [], {}, float("nan"), "9" * 999, "\x1b[31m", AnsibleError("'each' is undefined"), ZeroDivisionError()])
+def test_no_task_fails_of_how_often_it_would_tell(warnings, told):
+    made = action()
+
+    def template(value):
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    made._templar = SimpleNamespace(template=template)
+    assert made._seconds({"virt_image_progress": told}) == EACH_SECONDS
+    (warning,) = warnings
+    assert warning.startswith("virt_image_progress ") and warning.endswith("; it is taken for 5") and text_mistake(warning) is None
 
 
 def test_a_line_names_the_host():
@@ -168,24 +196,62 @@ def test_where_the_module_writes(tmpdir, pipelining, unprivileged):
 
 
 @pytest.mark.usefixtures("quick")
-def test_over_a_connection_for_one_thread_it_is_said_what_is_sent(tmp_path):
-    """But not how far that is: nobody asks the host meanwhile."""
+@pytest.mark.parametrize("reader", [None, Answers(NotAsked())])
+def test_where_the_host_cannot_be_asked_it_is_said_what_is_sent_and_run(tmp_path, monkeypatch, reader):
+    """But not how far that is."""
     made, told = action(), []
-    made._each, made._show = 0.01, told.append
-    made._connection = connection_of("ansible_mitogen.connection")
+    made._each, made._show, made._connection, made.MODULE = 0.01, told.append, None, "virt.image.storage"
+    made._record, made._tidy = lambda: "/there", lambda *_told: None
+    monkeypatch.setattr(shown, "reader_of", lambda _connection: reader)
     (tmp_path / "root.raw").write_bytes(bytes(2048))
     with made._sending(str(tmp_path / "root.raw"), "/there", "root.raw"):
         assert until(lambda: told)
-    assert told[0] == "send root.raw to the host: 2.0 KiB, for 1 s now" and made._connection.asked == []
+    assert told.pop(0) == "send root.raw to the host: 2.0 KiB, for 1 s now"
+    told.clear()
+    made._run = lambda arguments, _vars: until(lambda: told) and arguments
+    assert made._module({"name": "web1"}, {}) == {"name": "web1", **({"_progress": "/there"} if reader else {})}
+    assert told[0] == "virt.image.storage: for 1 s now"
 
 
 @pytest.mark.usefixtures("quick")
-def test_how_much_was_sent_is_asked_of_the_host(tmp_path):
+def test_how_far_it_is_is_asked_of_the_host(tmp_path, monkeypatch):
     made, told = action(), []
-    made._each, made._show = 0.01, told.append
-    made._connection = connection_of("ansible.plugins.connection.ssh")
-    made._connection.answer = (0, b"1024\n", b"")
+    made._each, made._show, made._connection = 0.01, told.append, None
+    made._record, made._tidy = lambda: "/there", lambda *_told: None
+    reader = Answers(1024)
+    monkeypatch.setattr(shown, "reader_of", lambda _connection: reader)
     (tmp_path / "root.raw").write_bytes(bytes(2048))
     with made._sending(str(tmp_path / "root.raw"), "/the re", "root.raw"):
         assert until(lambda: told)
     assert told[0].startswith("send root.raw to the host: 1.0 of 2.0 KiB, 50 %, ")
+    assert reader.asked[0] == "/the re" and reader.stopped
+    reader.answer, reader.stopped = render(SAMPLE).ljust(MOST_BYTES), False
+    told.clear()
+    made._run = lambda _arguments, _vars: until(lambda: told) and {}
+    made._module({}, {})
+    assert told[0].startswith("copy root.qcow2: 5 of 10 B") and reader.asked[-1] == "/there" and reader.stopped
+    # It does nothing long: that is not told.
+    reader.answer = b""
+    told.clear()
+    made._run = lambda _arguments, _vars: until(lambda: len(reader.asked) > 10) and {}
+    made._module({}, {})
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "told, tmpdir, removed",
+    [
+        ({"changed": True}, None, []),
+        ({"failed": True, "msg": "no"}, None, []),
+        ({"failed": True, "module_stdout": "", "rc": 137}, "/var/t", []),
+        ({"failed": True, "module_stdout": "", "rc": 137}, None, ["rm -f /var/tmp/virt.image-1"]),
+        ({"failed": True, "module_stdout": "Killed", "rc": 137}, "/root/t", ["rm -f /var/tmp/virt.image-1"]),
+    ],
+)
+def test_what_a_killed_module_left_is_removed(told, tmpdir, removed):
+    """Where no folder goes with it; a run that says something has removed its own."""
+    made, ran = action(), []
+    made._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=tmpdir, remove="rm -f {}".format))
+    made._low_level_execute_command = ran.append
+    made._tidy(told, f"{tmpdir}/progress" if tmpdir == "/var/t" else "/var/tmp/virt.image-1")
+    assert ran == removed

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
@@ -19,7 +20,7 @@ from ansible_collections.virt.image.plugins.module_utils._io import qemu_img
 from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.plugins.module_utils._io.qemu_img import GIB, Limits, commit, convert, create, flatten, grow
 from ansible_collections.virt.image.tests.unit import disks
-from ansible_collections.virt.image.tests.unit.support import message
+from ansible_collections.virt.image.tests.unit.support import message, until
 
 MIB = 2**20
 FORMATS = ["raw", "qcow", "qcow2", "vmdk", "vdi"]
@@ -66,6 +67,13 @@ def run(*arguments):
     return subprocess.run(["qemu-img", *map(str, arguments)], check=True, capture_output=True).stdout
 
 
+def watched():
+    """Return jobs that somebody looks at."""
+    jobs = Jobs()
+    jobs.watched = True
+    return jobs
+
+
 def content(path, format):
     run("convert", "-f", format, "-O", "raw", path, f"{path}.content")
     with open(f"{path}.content", "rb") as file:
@@ -85,25 +93,49 @@ def test_what_moves_data_tells_how_far_it_is(real, monkeypatch, moves):
         "flatten": (flatten, [("top", "qcow2"), ("below", "qcow2")], "made"),
         "commit": (commit, "top", "below", "qcow2"),
     }[moves]
-    looks, launched = [], qemu_img._launched
-    with Jobs().share("work") as job:
-        monkeypatch.setattr(qemu_img, "_launched", lambda *told: (launched(*told), looks.append(job.look()))[0])
+    commands, launched = [], qemu_img._launched
+    monkeypatch.setattr(qemu_img, "_launched", lambda *told: (commands.append(told[0]), launched(*told))[1])
+    with watched().share("work") as job:
         arguments[0](*arguments[1:], job)
-        assert looks == [100.0]
-        # Who looks too late reads no other file.
-        assert job.look() == 100.0
+        assert job.look() == 100.0 and "-p" in commands[0]
     made = "below" if moves == "commit" else "made"
     assert content(made, "vmdk" if moves == "convert" else "qcow2") == CONTENT
 
 
 def test_a_percentage_that_is_cut_off_is_not_taken_for_another():
     """What qemu-img has written when it is looked at may end anywhere."""
-    with Jobs().share("work") as job, qemu_img._Percentage(job) as told:
+    with watched().share("work") as job, qemu_img._Percentage(job) as told:
         assert job.look() is None
         pieces = {b"    (0.00/100%)\r": 0, b"  (12.50/100%)\r    (99": 12.5, b".25/100%)\r": 99.25, b"x" * 999: 99.25}
         for written, seen in pieces.items():
             os.write(told.output, written)
-            assert job.look() == seen
+            assert until(lambda end=written[-9:]: told._told.endswith(end)) and job.look() == seen
+
+
+# As commit does at 0 %: far more than a pipe holds.
+TALKATIVE = """#!/usr/bin/python3
+import sys
+sys.stdout.write("    (0.00/100%)\\r" * 65536 + "    (50.00/100%)\\r")
+sys.stdout.flush()
+open({words!r}, "w").write(" ".join(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_what_it_tells_never_holds_it_up(tmp_path, monkeypatch, looked_at):
+    """Nobody looks while it runs; it is asked to tell only where somebody might."""
+    tool, words = tmp_path / "qemu-img", tmp_path / "words"
+    tool.write_text(TALKATIVE.format(words=str(words)))
+    tool.chmod(0o755)
+    (tmp_path / "a").write_bytes(bytes(512))
+    monkeypatch.setattr(shutil, "which", lambda _name: str(tool))
+    monkeypatch.setattr(qemu_img, "LONG", (10, 10))
+    threads = threading.active_count()
+    with (watched() if looked_at else Jobs()).share("work") as job:
+        convert(str(tmp_path / "a"), "raw", str(tmp_path / "b"), "raw", job)
+        assert ("-p" in words.read_text().split()) == looked_at
+        assert (job.look() == 50.0) if looked_at else (job.look is None)
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize("source, target", list(itertools.product(FORMATS, repeat=2)))

@@ -16,10 +16,14 @@ from .._core.sample import BYTES, PERCENT, Sample
 
 
 class Job:
-    """Work that may take long. Who does it sets `done`, in the unit, or `look`, which returns that when it is called."""
+    """Work that may take long. Who does it sets `done`, in the unit, or `look`, which returns that when it is called.
 
-    def __init__(self, number: int, what: str, total: Optional[float], unit: str, clock) -> None:
+    Where it is not `watched`, nobody will call that.
+    """
+
+    def __init__(self, number: int, what: str, total: Optional[float], unit: str, clock, watched: bool) -> None:
         self.number, self.what, self.total, self.unit = number, what, total, unit
+        self.watched = watched
         self.done: Optional[float] = None
         self.look: Optional[Callable] = None
         self._clock, self._since = clock, clock()
@@ -36,6 +40,8 @@ class Jobs:
         self._clock = clock
         self._number = 0
         self._current: Optional[Job] = None
+        # Whether somebody looks while they are done.
+        self.watched = False
 
     @contextmanager
     def job(self, what: str, total: Optional[int] = None):
@@ -52,7 +58,7 @@ class Jobs:
     @contextmanager
     def _job(self, what: str, total: Optional[int], unit: str):
         self._number += 1
-        around, self._current = self._current, Job(self._number, what, total, unit, self._clock)
+        around, self._current = self._current, Job(self._number, what, total, unit, self._clock, self.watched)
         try:
             yield self._current
         finally:

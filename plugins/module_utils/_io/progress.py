@@ -30,11 +30,13 @@ def written(jobs: Jobs, path: Optional[str]):
         yield
         return
     end, record = threading.Event(), Record(path)
+    jobs.watched = True
     writer = threading.Thread(target=_write, args=(jobs, record, end), name="progress", daemon=True)
     writer.start()
     try:
         yield
     finally:
+        jobs.watched = False
         end.set()
         writer.join()
         record.remove()

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
 
@@ -43,6 +42,9 @@ LONGEST = 24 * 3600
 TABLES, ENDS = 256, 64 * MIB
 MAX_LAYERS = 200
 PIPE_BYTES = 65536
+# A percentage with what is around it has 17 letters.
+TOLD_BYTES = 50
+READ_SECONDS = 1
 WITH_BACKING = ("qcow", "qcow2", "vmdk")
 # Says the limits, then becomes qemu-img. Its own process, as ours may have threads, between whose locks nothing but an
 # exec is safe after a fork (so subprocess' preexec_fn is not); not prlimit, which is not on each system.
@@ -265,39 +267,39 @@ def _run(command: list, what: str, limits: Limits, made: Optional[str] = None, j
 class _Percentage:
     """What qemu-img tells of how far it is, while it runs: the options for that, its output, and the last number.
 
-    It writes a hundred times or two, which a pipe holds, and so never waits for who reads.
+    It may write without end (commit does at each turn of its loop while it is at 0 %), and waits where nobody reads. So a
+    thread reads, whether anybody looks or not; where nobody ever will, nothing is written and nothing read.
     """
 
     def __init__(self, job: Optional[Job]) -> None:
-        self.options, self.output = (["-p"], 0) if job else ([], subprocess.DEVNULL)
-        self._job = job
-        self._lock = threading.Lock()
+        self._job = job if job and job.watched else None
+        self.options, self.output = (["-p"], 0) if self._job else ([], subprocess.DEVNULL)
         self._told, self._last = b"", None
-        self._pipe: Optional[int] = None
+        self._reader: Optional[threading.Thread] = None
 
     def __enter__(self) -> _Percentage:
         if self._job:
-            self._pipe, self.output = os.pipe()
-            os.set_blocking(self._pipe, False)
+            pipe, self.output = os.pipe()
+            self._reader = threading.Thread(target=self._read, args=(pipe,), name="percentage", daemon=True)
+            self._reader.start()
             self._job.look = self._look
         return self
 
     def __exit__(self, *_exception) -> None:
-        if self._job:
-            # Another thread may look just now: its number of the file is to be no other file's.
-            with self._lock:
-                os.close(self.output)
-                os.close(self._pipe)
-                self._pipe = None
+        if self._reader:
+            os.close(self.output)
+            # It ends with the last one who could write. That was qemu-img, unless that is a script which left somebody.
+            self._reader.join(READ_SECONDS)
+
+    def _read(self, pipe: int) -> None:
+        with os.fdopen(pipe, "rb", buffering=0) as file:
+            while piece := file.read(PIPE_BYTES):
+                self._told = (self._told + piece)[-TOLD_BYTES:]
 
     def _look(self) -> Optional[float]:
-        with self._lock:
-            with suppress(BlockingIOError):
-                self._told += os.read(self._pipe, PIPE_BYTES) if self._pipe is not None else b""
-            found = re.findall(rb"\(([0-9.]+)/100%\)", self._told)
-            self._told = self._told[-50:]
-            self._last = float(found[-1]) if found else self._last
-            return self._last
+        found = re.findall(rb"\(([0-9.]+)/100%\)", self._told)
+        self._last = float(found[-1]) if found else self._last
+        return self._last
 
 
 def _launched(command: list, limits: Limits, output: int) -> Optional[subprocess.CompletedProcess]:
