@@ -19,12 +19,13 @@ FACTS = "began staged activated seen returned confirmed wave wave_began passed f
 
 
 def rollout_page(hostvars, hosts, image, phase, now, clock, stopped=False, check=False, path=None) -> str:
+    plan = flag_of(check, "check")
     if path is not None:
-        check_target(text_of(path, "the path of a page"))
+        check_target(text_of(path, "the path of a page"), core.kind_of_page(plan))
     written = time_of(now, "now")
     if phase not in core.PHASES:
         raise ImageError(f"is {phase!r:.80}; it is one of {', '.join(core.PHASES)}", "phase")
-    seconds, plan = seconds_of(clock), flag_of(check, "check")
+    seconds = seconds_of(clock)
     if seconds is None:
         raise ImageError(f"must be a number of seconds, is {clock!r:.80}", "clock")
     stories = tuple(read_story(str(host), _facts(hostvars[host]), plan) for host in hosts)

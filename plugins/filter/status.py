@@ -45,7 +45,7 @@ def status_table(rows) -> list:
 
 def status_page(rows, now, path=None) -> str:
     if path is not None:
-        check_target(text_of(path, "the path of a page"))
+        check_target(text_of(path, "the path of a page"), "report")
     return render(page_of(from_plain(tuple[Row, ...], rows, "rows"), show_time(time_of(now, "now"))))
 
 

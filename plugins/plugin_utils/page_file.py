@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
-from ansible_collections.virt.image.plugins.module_utils._core.page import is_page
+from ansible_collections.virt.image.plugins.module_utils._core.page import KINDS, REPLACES, kind_of
 
 # The mark of a page stands well before that.
 START = 1024
 
 
-def check_target(path: str) -> None:
-    """Refuse a path where a page cannot be, or whose file is no page of ours; raise ImageError."""
+def check_target(path: str, kind: str) -> None:
+    """Refuse a path where a page of this kind (a key of KINDS) cannot be, or whose file it may not replace; raise ImageError."""
     if "\0" in path:
         raise ImageError(f"{path!r} has a character that no path can have", "rollout_page")
     try:
@@ -30,5 +31,13 @@ def check_target(path: str) -> None:
             start = file.read(START)
     except (OSError, RuntimeError) as error:
         raise ImageError(f"{path} cannot be looked at: {error}", "rollout_page") from None
-    if start.strip() and not is_page(start.decode("utf-8", "replace")):
+    if start.strip():
+        _check_kind(path, kind, kind_of(start.decode("utf-8", "replace")))
+
+
+def _check_kind(path: str, kind: str, there: Optional[str]) -> None:
+    if there is None:
         raise ImageError(f"{path} is there already, and is no page of a fleet: name another path, or remove it", "rollout_page")
+    if there not in REPLACES[kind]:
+        told = f"is the page of {KINDS[there]}, which that of {KINDS[kind]} does not replace"
+        raise ImageError(f"{path} {told}: name another path, or remove it", "rollout_page")

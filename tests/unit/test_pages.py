@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from ansible_collections.virt.image.plugins.module_utils._core.page import is_page
+from ansible_collections.virt.image.plugins.filter.rollout import FACTS as NOTED
+from ansible_collections.virt.image.plugins.module_utils._core.page import KINDS, kind_of
 from ansible_collections.virt.image.plugins.module_utils._core.page_grid import MARKS
 from ansible_collections.virt.image.plugins.module_utils._core.page_legend import COLOURS, PATTERNS
 from ansible_collections.virt.image.plugins.module_utils._core.page_style import STRIPES, VERSIONS, style
@@ -68,7 +69,7 @@ def test_a_page_is_whole_and_valid(make):
     assert all(re.fullmatch("#h[0-9]+", place) for place in tree.xpath("//@href"))
     assert len(set(tree.xpath("//@id"))) == len(tree.xpath("//@id"))
     assert "url(" not in page and "@import" not in page
-    assert is_page(page[:1024])
+    assert kind_of(page[:1024]) == ("report" if "Guests and their versions" in page else "rollout")
 
 
 @pytest.mark.parametrize("make", PAGES.values(), ids=PAGES)
@@ -212,6 +213,20 @@ def test_nothing_to_move():
     assert page["groups"] == ["Nothing to move 3 hosts"]
 
 
+@pytest.mark.parametrize("options", [{}, {"check": True}], ids=["run", "check"])
+def test_no_guest_is_of_the_image(options):
+    alone = {"guests": [guest(status="skipped"), guest("web2", status="skipped")]}
+    facts = {host: {"__rollout_began": BEGIN, "__rollout_staged": alone} for host in ("a", "b")}
+    page = shown(facts, "staged", BEGIN + 5, **options)
+    assert read(page)["verdict"] == f"No guest is of the image that {pages.IMAGE} is a version of; is its <name> the same?"
+    assert '<p class="verdict bad">' in page
+    facts["c"] = {"__rollout_began": BEGIN, "__rollout_staged": {"guests": [guest(status="current")]}}
+    assert '<p class="verdict bad">' not in shown(facts, "staged", BEGIN + 5, **options)
+    # One that was not asked yet may have such guests.
+    facts["c"] = {"__rollout_began": BEGIN}
+    assert '<p class="verdict open">' in shown(facts, "staged", BEGIN + 5, **options)
+
+
 def test_a_plan_has_no_times():
     facts = staged(2, 1)
     moved(facts, [1, 1], {})
@@ -275,7 +290,7 @@ def test_each_mark_differs_without_colour():
     assert "prefers-color-scheme: dark" in style(None) and "@media print" in style(None)
 
 
-FACTS = [f"__rollout_{name}" for name in "began staged wave wave_began passed failed done moves backs confirmed".split()]
+FACTS = [f"__rollout_{name}" for name in NOTED]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.floats() | WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)
 )
@@ -323,3 +338,24 @@ def test_the_path(tmp_path):
     ):
         with pytest.raises(AnsibleFilterError, match="rollout_page: .*" + error):
             write(path)
+
+
+def test_a_page_replaces_none_of_another_kind(tmp_path):
+    def write(kind, path=None):
+        if kind == "report":
+            return pages.STATUS_PAGE([], pages.NOW, path=path)
+        return pages.ROLLOUT_PAGE({}, [], "x", "moved", pages.NOW, 1.0, check=kind == "plan", path=path)
+
+    replaced = set()
+    for there in KINDS:
+        path = tmp_path / f"{there}.html"
+        path.write_text(write(there), encoding="utf-8")
+        assert kind_of(write(there)) == there
+        for kind in KINDS:
+            try:
+                write(kind, str(path))
+                replaced.add((kind, there))
+            except AnsibleFilterError as error:
+                told = f"{path} is the page of {KINDS[there]}, which that of {KINDS[kind]} does not replace: name another path"
+                assert told in str(error)
+    assert replaced == {("rollout", "rollout"), ("rollout", "plan"), ("plan", "plan"), ("report", "report")}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ansible_collections.virt.image.plugins.filter.rollout import FACTS
 from ansible_collections.virt.image.plugins.module_utils._core.aim import SCRATCH, USER_DISKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,3 +44,20 @@ def test_the_page_has_all_of_them():
 def test_choices_are_the_modules():
     assert tuple(OPTIONS["rollout_user_disks"]["choices"]) == USER_DISKS
     assert tuple(OPTIONS["rollout_scratch"]["choices"]) == SCRATCH
+
+
+def test_nothing_of_an_earlier_rollout_of_the_run_is_in_the_page():
+    begin = yaml.safe_load((ROLE / "tasks/stage.yml").read_text(encoding="utf-8"))[0]
+    facts = begin["ansible.builtin.set_fact"]
+    # That sets them on each host.
+    assert begin["run_once"] is True and "when" not in begin
+    assert {f"__rollout_{name}" for name in FACTS} <= set(facts)
+    assert all(not value or name in ("__rollout_owner", "__rollout_hosts", "__rollout_began") for name, value in facts.items())
+
+
+def test_a_new_page_is_its_users_alone():
+    """What guests wrote to their consoles stands in it."""
+    tasks = yaml.safe_load((ROLE / "tasks/page.yml").read_text(encoding="utf-8"))
+    tasks += yaml.safe_load((ROOT / "playbooks/rollout_status.yml").read_text(encoding="utf-8"))[0]["tasks"]
+    modes = [task["ansible.builtin.copy"]["mode"] for task in tasks if task["name"] == "Write the page"]
+    assert modes == 2 * ["{{ omit if rollout_page | expanduser | realpath is file else '0600' }}"]

@@ -16,9 +16,12 @@ from .page_legend import Palette, legends, share
 from .page_style import style
 from .page_time import Axis, waves
 
-# Tells such a page from other files, which are not to be overwritten; it stands in the first bytes of a page.
-GENERATOR = "virt.image fleet page"
-MARK = f'<meta name="generator" content="{GENERATOR}">'
+# The kinds of pages, in words, each with those that it may replace: none takes the place of the record of a rollout but one
+# of a rollout.
+KINDS = {"rollout": "a rollout", "plan": "a plan of a rollout", "report": "a report"}
+REPLACES = {"rollout": ("rollout", "plan"), "plan": ("plan",), "report": ("report",)}
+# Tells a page from other files, which are not to be overwritten, and its kind; it stands in the first bytes of a page.
+GENERATOR = "virt.image page of {}"
 # Of one reason; the ends of a log are no longer.
 MAX_REASON = 8000
 # How it went, in one word; the sign stands beside the words of the page.
@@ -38,9 +41,10 @@ class Trouble:
 class Page:
     """All that a page shows.
 
-    `outcome` is a key of VERDICTS, `seconds` how long the time line is, None where there is none.
+    `kind` is a key of KINDS, `outcome` of VERDICTS, `seconds` how long the time line is, None where there is none.
     """
 
+    kind: str
     title: str
     outcome: str
     verdict: str
@@ -70,9 +74,10 @@ def render(page: Page) -> str:
     return xml.to_html(xml.element("html", {"lang": "en"}, _head(page, axis), xml.element("body", None, header, main)))
 
 
-def is_page(start: str) -> bool:
-    """Return whether a file that begins so is a page of ours."""
-    return start.startswith("<!DOCTYPE html>") and MARK in start
+def kind_of(start: str) -> Optional[str]:
+    """Return the kind of page that a file which begins so is, a key of KINDS; None if it is no page of ours."""
+    marks = {kind: f'<meta name="generator" content="{GENERATOR.format(name)}">' for kind, name in KINDS.items()}
+    return next((kind for kind, mark in marks.items() if start.startswith("<!DOCTYPE html>") and mark in start), None)
 
 
 def _head(page: Page, axis: Optional[Axis]):
@@ -84,7 +89,7 @@ def _head(page: Page, axis: Optional[Axis]):
         "head",
         None,
         xml.element("meta", {"charset": "utf-8"}),
-        xml.element("meta", {"name": "generator", "content": GENERATOR}),
+        xml.element("meta", {"name": "generator", "content": GENERATOR.format(KINDS[page.kind])}),
         xml.element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
         xml.element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
         xml.element("meta", {"name": "color-scheme", "content": "light dark"}),

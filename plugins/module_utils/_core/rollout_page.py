@@ -68,13 +68,18 @@ def rollout_page(image: str, stories: tuple[Story, ...], moment: Moment) -> Page
     for kind, title in REST.items():
         lines = tuple(_line(story, None, start, ends, moment) for story in rest if _kind(story) == kind)
         groups += [Group(title, lines, outcome="bad" if kind == "fallen" else "open")] if lines else []
-    outcome, verdict = _verdict(waves, rest, moment)
+    outcome, verdict = _verdict(image, waves, rest, moment)
     known = [*(story for wave in waves for story in wave.stories), *rest]
     troubles = tuple(trouble for story in known for trouble in _troubles(story))
     lead = (f"Descriptor {image}.", f"Began {moment.began}, written {moment.written}.")
     title = f"Rollout{_way(stories)}" + (": what would be done" if moment.check else "")
     seconds = None if moment.check else max(0.0, moment.clock - start)
-    return Page(title, outcome, verdict, lead, tuple(groups), troubles, seconds)
+    return Page(kind_of_page(moment.check), title, outcome, verdict, lead, tuple(groups), troubles, seconds)
+
+
+def kind_of_page(check: bool) -> str:
+    """Return the kind of a rollout's page: a key of KINDS."""
+    return "plan" if check else "rollout"
 
 
 def begin_of(stories: tuple[Story, ...], clock: float) -> float:
@@ -147,7 +152,7 @@ def _wave_note(wave: _Wave, bad: list[Story], moment: Moment, last: bool) -> str
     return "on its way" if wave.going_on else "all confirmed"
 
 
-def _verdict(waves: list[_Wave], rest: list[Story], moment: Moment) -> tuple[str, str]:
+def _verdict(image: str, waves: list[_Wave], rest: list[Story], moment: Moment) -> tuple[str, str]:
     """Return how a rollout stands: a key of VERDICTS, and a sentence."""
     fallen, waiting = ([story for story in rest if _kind(story) == kind] for kind in ("fallen", "waiting"))
     wrong = [*fallen, *(story for wave in waves for story in wave.wrong)]
@@ -159,6 +164,8 @@ def _verdict(waves: list[_Wave], rest: list[Story], moment: Moment) -> tuple[str
         return "open", f"Wave {len(waves)} is on its way{left}. {CUT}, and a guest of that wave may be pending."
     if fallen and not waves:
         return "bad", f"{counted(len(fallen), 'host')} could not be staged; no guest has moved."
+    if not waiting and _all_skipped([*rest, *(story for wave in waves for story in wave.stories)]):
+        return "bad", f"No guest is of the image that {image} is a version of; is its <name> the same?"
     if moment.check:
         return ("bad" if wrong else "open"), f"A plan, made in check mode: nothing was touched{left}."
     if moment.stopped and waves:
@@ -170,6 +177,11 @@ def _verdict(waves: list[_Wave], rest: list[Story], moment: Moment) -> tuple[str
         return "good", "There was nothing to move: all guests have that version, or are of another image."
     failed = f", {counted(len(wrong), 'host')} failed" if wrong else ""
     return ("bad" if wrong else "good"), f"Done in {counted(len(waves), 'wave')}{failed}."
+
+
+def _all_skipped(stories: list[Story]) -> bool:
+    """Return whether there are guests, and all are of other images."""
+    return {fate.mark for story in stories for fate in story.fates} == {"skipped"}
 
 
 def _kind(story: Story) -> str:

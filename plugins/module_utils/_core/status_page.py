@@ -28,7 +28,7 @@ def status_page(rows: tuple[Row, ...], written: str) -> Page:
     verdict += [f"{counted(unsettled, 'guest')} between two versions"] if unsettled else []
     outcome = "bad" if silent else "open" if unsettled else "good"
     lead = (f"Which version each guest is on. Asked at {written}.",)
-    return Page("Guests and their versions", outcome, ", ".join(verdict), lead, (Group("", lines),), troubles)
+    return Page("report", "Guests and their versions", outcome, ", ".join(verdict), lead, (Group("", lines),), troubles)
 
 
 def _line(host: str, rows: list[Row]) -> Line:
