@@ -38,7 +38,7 @@ def _here(tmp_path, monkeypatch):
 
 def params(**given):
     usual = {"disk": None, "domain": None, "ovf": None, "folder": None, "name": None, "version": None, "replace": False}
-    return {**usual, "uri": "qemu:///system", **given}
+    return {**usual, "descriptor": "image.xml", "uri": "qemu:///system", **given}
 
 
 def plan_of(**given):
@@ -237,7 +237,7 @@ def test_a_descriptor_alone():
 
 
 @pytest.mark.parametrize("folder", [None, "out"])
-@pytest.mark.parametrize("name, words", [("image.xml", "image.xml would go there too"), (".image.xml.part", "begins with a dot")])
+@pytest.mark.parametrize("name, words", [("image.xml", "would go there too"), (".image.xml.part", "begins with a dot")])
 def test_a_disk_in_the_place_of_the_descriptor(folder, name, words):
     write(f"src/{name}", DISK)
     for anew in (False, True):
@@ -280,7 +280,16 @@ def test_a_second_image_in_the_folder():
     made(disk="one.raw")
     said = message(capture, params(disk="two.raw"))
     assert "describes other disks than two.raw; " in said
-    assert said.index("folder") < said.index("replace: true")
+    assert said.index("another folder") < said.index("replace: true")
+    told = made(disk="two.raw", descriptor="two.xml")
+    assert told["descriptor_file"].endswith("/two.xml") and sorted(contents(".")) == ["image.xml", "one.raw", "two.raw", "two.xml"]
+
+
+@pytest.mark.parametrize("name", ["", "../x.xml", "/x.xml", "a/b.xml", ".x.xml", "a\0b", "disk.raw"])
+def test_no_name_of_a_descriptor(name):
+    write("disk.raw", DISK)
+    said = message(capture, params(disk="disk.raw", descriptor=name, replace=True))
+    assert "is no name of a file" in said or name == "disk.raw" and "disk.raw would go there too" in said
 
 
 def test_a_descriptor_in_another_encoding():
@@ -387,7 +396,8 @@ def test_disks_in_one_place(name, words):
 
 
 def test_disks_in_one_place_by_a_link():
-    write("web.ova", archive({"web.ovf": OVF.replace("web-disk1", "sub/web-disk2").encode(), **DISKS, "sub/web-disk2.vmdk": DISK}))
+    ovf = OVF.replace("web-disk1", "sub/web-disk2")
+    write("web.ova", archive({"web.ovf": ovf.encode(), **DISKS, "sub/web-disk2.vmdk": DISK}))
     os.makedirs("new")
     os.symlink(".", "new/sub")
     assert "web-disk2.vmdk would go there too" in message(capture, params(ovf="web.ova", folder="new"))

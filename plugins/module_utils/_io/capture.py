@@ -15,7 +15,7 @@ from .._core.chain import PATHS
 from .._core.drafting import DiskFacts, draft_of_disk
 from .._core.errors import ImageError, Problem, Problems
 from .._core.image import Image, parse_image
-from .._core.names import name_mistake
+from .._core.names import file_mistake, name_mistake
 from .._core.ovf import parse_ovf
 from .._core.ovf_image import draft_of_ovf, sight_of
 from .._core.plan import Plan
@@ -27,16 +27,17 @@ from .module import Outcome
 from .piece import disk_facts, facts_of, piece_of
 from .requirements import require
 
-DESCRIPTOR = "image.xml"
-
 
 def capture(params: dict) -> Outcome:
     """Return the plan of a folder; raise ImageError."""
     mistake = params["name"] and name_mistake(params["name"])
     if mistake:
         raise ImageError(f"name {mistake}")
+    file = params["descriptor"]
+    if "/" in file or file.startswith(".") or file_mistake(file):
+        raise ImageError(f"descriptor: {file!r:.80} is no name of a file in the folder, such as image.xml")
     draft = _draft(params)
-    path = os.path.join(draft.folder, DESCRIPTOR)
+    path = os.path.join(draft.folder, file)
     refuse_places(draft, path)
     there = descriptor_there(path, params["replace"])
     steps, warnings = steps_to(draft, path, there, params["replace"])
@@ -117,7 +118,7 @@ def _from_domain(params: dict) -> Draft:
         if not connection.is_local:
             raise ImageError(f"{params['uri']} is another host, whose disks cannot be read from here; run the task there")
         # The disks of one that is shut off are as its system left them, and nobody writes to them.
-        captured = not params["replace"] and os.path.lexists(os.path.join(folder, DESCRIPTOR))
+        captured = not params["replace"] and os.path.lexists(os.path.join(folder, params["descriptor"]))
         if not captured and (live.state != "shutoff" or live.saved):
             why = f"is {live.state}" if live.state != "shutoff" else "is saved (virsh managedsave)"
             raise ImageError(f"domain {name} {why}, so that its disks are not whole; shut it down, then capture it")

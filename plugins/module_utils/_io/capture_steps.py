@@ -186,7 +186,7 @@ def _check_described(draft: Draft, path: str, there: str, problems: Problems) ->
     missing = [name for name in files if name not in described]
     if missing:
         words = f"is there, and describes other disks than {', '.join(missing[:8])}"
-        problems.add(Problem(f"{words}; choose another folder, or have it written anew with replace: true", path))
+        problems.add(Problem(f"{words}; choose another folder or descriptor, or have it written anew with replace: true", path))
     for name in files:
         told, digest = described.get(name), ours[name]
         if told and digest and told != digest:
