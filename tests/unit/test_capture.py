@@ -151,6 +151,13 @@ def write_other():
     return b'<image><name>x</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain></image>'
 
 
+@pytest.mark.parametrize("name", ["disk.raw", "image.xml"])
+def test_a_folder_is_not_replaced(name):
+    write("disk.raw", DISK)
+    os.makedirs(f"new/{name}")
+    assert "is a folder, and a file would go there" in message(capture, params(disk="disk.raw", folder="new", replace=True))
+
+
 def test_a_link_is_not_followed():
     write("disk.raw", DISK)
     os.makedirs("new")
@@ -285,7 +292,7 @@ def test_a_second_image_in_the_folder():
     assert told["descriptor_file"].endswith("/two.xml") and sorted(contents(".")) == ["image.xml", "one.raw", "two.raw", "two.xml"]
 
 
-@pytest.mark.parametrize("name", ["", "../x.xml", "/x.xml", "a/b.xml", ".x.xml", "a\0b", "disk.raw"])
+@pytest.mark.parametrize("name", ["", " ", "../x.xml", "/x.xml", "a/b.xml", ".x.xml", "a\0b", "disk.raw"])
 def test_no_name_of_a_descriptor(name):
     write("disk.raw", DISK)
     said = message(capture, params(disk="disk.raw", descriptor=name, replace=True))

@@ -25,7 +25,7 @@ MISTAKES = [
     ("web-disk1.vmdk", "/etc/shadow", "'/etc/shadow' is an absolute path"),
     ("web-disk1.vmdk", "", "is missing"),
     ('ovf:id="file1" ', 'ovf:id="file1" ovf:chunkSize="1000" ', "in several pieces"),
-    ('ovf:capacity="2147483648" ovf:diskId="vmdisk2" ovf:fileRef="file2"', 'ovf:diskId="vmdisk2"', "neither a file nor a capacity"),
+    ('ovf:capacity="2147483648" ovf:diskId="vmdisk2" ovf:fileRef="file2"', 'ovf:diskId="vmdisk2"', "neither a file nor a"),
     ('ovf:fileRef="file1"', 'ovf:fileRef="file7"', "names 'file7', which is not in <References>"),
     ("web-disk1.vmdk", "web/./", "names a folder"),
     ('ovf:fileRef="file1"', 'ovf:fileRef="file1" ovf:parentRef="vmdisk2"', "builds on another one"),

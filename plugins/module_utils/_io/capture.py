@@ -34,7 +34,7 @@ def capture(params: dict) -> Outcome:
     if mistake:
         raise ImageError(f"name {mistake}")
     file = params["descriptor"]
-    if "/" in file or file.startswith(".") or file_mistake(file):
+    if "/" in file or file.startswith(".") or file != file.strip() or file_mistake(file):
         raise ImageError(f"descriptor: {file!r:.80} is no name of a file in the folder, such as image.xml")
     draft = _draft(params)
     path = os.path.join(draft.folder, file)

@@ -19,6 +19,7 @@ from .files import part_of
 from .piece import Piece, digests, piece_of
 from .source import Folder
 
+
 @dataclass(frozen=True)
 class CopyFile:
     """Copy a file, or a part of an archive, as it is; `over`: what is there by then may give way.
@@ -112,6 +113,9 @@ def refuse_places(draft: Draft, path: str) -> None:
             words = f"is where {name} would go, and {places[place]} would go there too; rename one of them"
             problems.add(Problem(words, target))
         places.setdefault(place, name)
+    for target in (path, *targets.values()):
+        if os.path.isdir(target) and not os.path.islink(target):
+            problems.add(Problem("is a folder, and a file would go there; choose another folder", target))
     folders = {folder for place in places for folder in _folders(place)}
     for place in sorted(folders & set(places)):
         words = f"is where {places[place]} would go among other files, and is a folder to one of them; rename one"
