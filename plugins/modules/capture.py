@@ -14,9 +14,10 @@ version_added: 0.1.0
 description:
   - Makes the folder of an image, with a descriptor (C(image.xml)) and the disk files, of what was not made by this collection.
   - What is seen, guessed, or not known is a comment in the descriptor, which is there to be edited. A later run leaves what
-    was edited.
+    was edited, as long as the descriptor has the files, with the SHA-256 that they have or with none.
   - Nothing that is in the folder is overwritten without O(replace). Files take their names when all of them are whole, and
     the descriptor comes last.
+  - A copy is open to no more users than the file that it was made from. Copies of a domain's disks are their owner's only.
 author:
   - virt.image contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -36,13 +37,17 @@ options:
         copied, and volumes that are such.
       - A scratch disk of a guest of this collection is not copied, as each guest has its own, empty. Seeds are left out, and
         so are CDs that the domain does not boot from, floppies, and disks that are shared.
-      - With a domain that was captured already, nothing is done; a warning says if it was written to since.
+      - With a domain that was captured already, nothing is done. A warning says if a file of its disks was written to after
+        the copies; of block devices nobody knows.
+      - The folder of the domain's own disks can be O(folder) only where no copy would have the name of one of them.
     type: str
   ovf:
     description:
       - An OVF of one virtual machine on the host, with its disks beside it, or an archive of all that, whose name ends with
         C(.ova).
-      - The files are compared with the manifest (C(.mf)) if there is one; its signature (C(.cert)) is not read.
+      - The files are compared with the manifest (C(.mf)) if there is one; its signature (C(.cert)) is not read. A warning, and
+        a comment in the descriptor, name files that it does not list.
+      - A disk without a file is a user disk that each guest has empty.
     type: path
   folder:
     description:
@@ -51,6 +56,11 @@ options:
         them.
       - Required with O(domain), and for an archive.
     type: path
+  descriptor:
+    description:
+      - The file name of the descriptor in the folder. Another name keeps apart images whose disks are in one folder.
+    type: str
+    default: image.xml
   name:
     description:
       - The image's name. By default that of the file, the domain, or the machine in the OVF.
@@ -62,7 +72,7 @@ options:
   replace:
     description:
       - Whether a descriptor and disk files that are there, and are others, give way. Without it, they are a mistake.
-      - A domain is captured anew each time then.
+      - A domain is captured anew each time then. Its own disks give way to nothing.
     type: bool
     default: false
   uri:

@@ -38,7 +38,7 @@ def _here(tmp_path, monkeypatch):
 
 def params(**given):
     usual = {"disk": None, "domain": None, "ovf": None, "folder": None, "name": None, "version": None, "replace": False}
-    return {**usual, "uri": "qemu:///system", **given}
+    return {**usual, "descriptor": "image.xml", "uri": "qemu:///system", **given}
 
 
 def plan_of(**given):
@@ -151,6 +151,13 @@ def write_other():
     return b'<image><name>x</name><domain><boot type="hvm"><guest><arch>x86_64</arch></guest></boot></domain></image>'
 
 
+@pytest.mark.parametrize("name", ["disk.raw", "image.xml"])
+def test_a_folder_is_not_replaced(name):
+    write("disk.raw", DISK)
+    os.makedirs(f"new/{name}")
+    assert "is a folder, and a file would go there" in message(capture, params(disk="disk.raw", folder="new", replace=True))
+
+
 def test_a_link_is_not_followed():
     write("disk.raw", DISK)
     os.makedirs("new")
@@ -236,6 +243,88 @@ def test_a_descriptor_alone():
     assert os.listdir(".") == ["disk.raw"]
 
 
+@pytest.mark.parametrize("folder", [None, "out"])
+@pytest.mark.parametrize("name, words", [("image.xml", "would go there too"), (".image.xml.part", "begins with a dot")])
+def test_a_disk_in_the_place_of_the_descriptor(folder, name, words):
+    write(f"src/{name}", DISK)
+    for anew in (False, True):
+        assert words in message(capture, params(disk=f"src/{name}", folder=folder, replace=anew))
+    assert contents("src") == {name: DISK}
+
+
+EDITS = [
+    ("</storage>", '<disk file="more.raw" use="scratch" size="8" format="raw"/></storage>'),
+    ("<checksum ", f'<checksum type="sha512">{hashlib.sha512(DISK).hexdigest()}</checksum><checksum '),
+    (f'<checksum type="sha256">{hashlib.sha256(DISK).hexdigest()}</checksum>', ""),
+    ('file="disk.raw"', 'id="root" file="./disk.raw"'),
+    ('drive disk="disk.raw"', 'drive disk="root"'),
+]
+
+
+@pytest.mark.parametrize("edits", [EDITS[:1], EDITS[1:2], EDITS[2:3], EDITS[3:]], ids=["scratch", "sha512", "none", "id"])
+def test_usual_edits_stay(edits):
+    write("disk.raw", DISK)
+    edited = made(disk="disk.raw")["descriptor"]
+    for before, after in edits:
+        assert before in edited
+        edited = edited.replace(before, after)
+    write("image.xml", edited.encode())
+    assert plan_of(disk="disk.raw").steps == ()
+    assert capture(params(disk="disk.raw")).plans[0].after == edited
+
+
+def test_a_disk_that_changed_is_told():
+    write("disk.raw", DISK)
+    made(disk="disk.raw")
+    write("disk.raw", DISK + bytes(MIB))
+    assert "has another SHA-256 for disk.raw" in message(capture, params(disk="disk.raw"))
+    made(disk="disk.raw", replace=True)
+
+
+def test_a_second_image_in_the_folder():
+    write("one.raw", DISK)
+    write("two.raw", DISK)
+    made(disk="one.raw")
+    said = message(capture, params(disk="two.raw"))
+    assert "describes other disks than two.raw; " in said
+    assert said.index("another folder") < said.index("replace: true")
+    told = made(disk="two.raw", descriptor="two.xml")
+    assert told["descriptor_file"].endswith("/two.xml") and sorted(contents(".")) == ["image.xml", "one.raw", "two.raw", "two.xml"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "../x.xml", "/x.xml", "a/b.xml", ".x.xml", "a\0b", "disk.raw"])
+def test_no_name_of_a_descriptor(name):
+    write("disk.raw", DISK)
+    said = message(capture, params(disk="disk.raw", descriptor=name, replace=True))
+    assert "is no name of a file" in said or name == "disk.raw" and "disk.raw would go there too" in said
+
+
+def test_a_descriptor_in_another_encoding():
+    write("disk.raw", DISK)
+    told = made(disk="disk.raw")["descriptor"]
+    edited = told.replace("UTF-8", "ISO-8859-1").replace("</name>", "</name><label>Bär</label>")
+    write("image.xml", edited.encode("latin-1"))
+    outcome = capture(params(disk="disk.raw"))
+    assert outcome.plans[0].steps == ()
+    assert outcome.report(carry_capture.carry_out(outcome, None))["image"]["label"] == "Bär"
+    assert outcome.plans[0].after == edited
+
+
+def test_an_empty_descriptor_is_none():
+    write("disk.raw", DISK)
+    write("image.xml", b"")
+    assert "image.xml" in message(capture, params(disk="disk.raw"))
+    made(disk="disk.raw", replace=True)
+
+
+@pytest.mark.parametrize("mode, copied", [(0o600, 0o600), (0o640, 0o640), (0o666, 0o644), (0o444, 0o444)])
+def test_a_copy_is_open_to_no_more_than_its_source(mode, copied):
+    write("disk.raw", DISK)
+    os.chmod("disk.raw", mode)
+    made(disk="disk.raw", folder="new")
+    assert os.stat("new/disk.raw").st_mode & 0o777 == copied
+
+
 # OVF
 
 DISKS = {"web-disk1.vmdk": DISK, "web-disk2.vmdk": bytes(2 * MIB)}
@@ -293,6 +382,81 @@ def test_beside_the_ovf():
 def test_wrong_archives(files, words):
     write("web.ova", archive(files))
     assert words in message(capture, params(ovf="web.ova", folder="new"))
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("image.xml", "image.xml would go there too"),
+        ("./image.xml", "image.xml would go there too"),
+        (".image.xml.part", "begins with a dot"),
+        (".image.xml.part/x", "begins with a dot"),
+        ("image.xml/x", "is a folder to one of them"),
+        ("web-disk2.vmdk/x", "is a folder to one of them"),
+    ],
+)
+def test_disks_in_one_place(name, words):
+    write("web.ova", archive({"web.ovf": OVF.replace("web-disk1.vmdk", name).encode(), **DISKS, name: DISK}))
+    for anew in (False, True):
+        assert words in message(capture, params(ovf="web.ova", folder="new", replace=anew))
+    assert not os.path.exists("new")
+
+
+def test_disks_in_one_place_by_a_link():
+    ovf = OVF.replace("web-disk1", "sub/web-disk2")
+    write("web.ova", archive({"web.ovf": ovf.encode(), **DISKS, "sub/web-disk2.vmdk": DISK}))
+    os.makedirs("new")
+    os.symlink(".", "new/sub")
+    assert "web-disk2.vmdk would go there too" in message(capture, params(ovf="web.ova", folder="new"))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_disk_with_two_names(packed):
+    ovf = OVF.replace("web-disk1.vmdk", "a.raw").replace("web-disk2.vmdk", "./a.raw")
+    files = {"web.ovf": ovf.encode(), ".//a.raw" if packed else "a.raw": DISK}
+    files["web.mf"] = f"SHA256(./a.raw)= {hashlib.sha256(DISK).hexdigest()}\nSHA256(web.ovf)= {sha256(ovf)}\n".encode()
+    for name, content in files.items():
+        write(f"in/{name}", content)
+    write("web.ova", archive(files))
+    told = made(ovf="web.ova" if packed else "in/web.ovf", folder="new")
+    assert [disk["file"] for disk in told["image"]["disks"]] == ["a.raw"]
+    assert "manifest" not in told["descriptor"]
+    assert contents("new")["a.raw"] == DISK
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_files_that_the_manifest_does_not_list():
+    listed = manifest().replace(b"web-disk2.vmdk", b"web-disk3.vmdk")
+    write("web.ova", archive({"web.ovf": OVF.encode(), "web.mf": listed, **DISKS}))
+    assert "not in the manifest: web-disk2.vmdk" in plan_of(ovf="web.ova", folder="new").warnings[0]
+    assert "not in the manifest: web-disk2.vmdk" in made(ovf="web.ova", folder="new")["descriptor"]
+    write("web.ova", archive({"web.ovf": OVF.encode(), "web.mf": b"", **DISKS}))
+    told = plan_of(ovf="web.ova", folder="other").warnings[0]
+    assert "not in the manifest: web.ovf, web-disk1.vmdk, web-disk2.vmdk" in told
+
+
+def test_a_disk_that_is_empty_in_the_ovf():
+    write("web.ova", archive({"web.ovf": OVF.replace('ovf:fileRef="file1"', "").encode(), **DISKS}))
+    told = made(ovf="web.ova", folder="new")
+    assert [(disk["file"], disk["use"], disk["size_mib"]) for disk in told["image"]["disks"]] == [
+        ("empty-1.qcow2", "user", 8192),
+        ("web-disk2.vmdk", "system", 2),
+    ]
+    assert list(contents("new")) == ["image.xml", "web-disk2.vmdk"]
+
+
+def test_an_ovf_of_nothing_but_an_empty_disk():
+    ovf = OVF.replace('ovf:fileRef="file1"', "").replace('ovf:fileRef="file2"', "")
+    write("web.ova", archive({"web.ovf": ovf.encode()}))
+    assert "has no disk with a file" in message(capture, params(ovf="web.ova", folder="new"))
+
+
+def test_an_archive_is_not_replaced_by_what_is_in_it():
+    write("new/web.ova", archive({"web.ovf": OVF.replace("web-disk1.vmdk", "web.ova").encode(), **DISKS, "web.ova": DISK}))
+    assert "is itself what is copied" in message(capture, params(ovf="new/web.ova", folder="new", replace=True))
 
 
 def test_an_archive_needs_a_folder():
@@ -401,10 +565,52 @@ def test_a_chain_becomes_one_file(chain):
     assert piece.facts_of(piece.piece_of("new/vda.qcow2"), "vda.qcow2").sight.arch == "aarch64"
     # Captured as it is, it may run again.
     chain.state = "running"
-    os.utime("top.qcow2")
     os.utime("new/image.xml", (1, 1))
+    assert plan_of(domain="old", folder="new").warnings == ()
+    os.utime("top.qcow2", (2**32, 2**32))
+    # The descriptor is edited later than that.
+    os.utime("new/image.xml", (2**33, 2**33))
     again = plan_of(domain="old", folder="new")
     assert again.steps == () and "was written to since" in again.warnings[0]
+
+
+def test_an_edited_image_of_a_domain_stays(chain):
+    assert chain
+    edited = made(domain="old", folder="new")["descriptor"]
+    for before, after in (EDITS[0], ("<checksum ", f'<checksum type="sha512">{"0" * 128}</checksum><checksum ')):
+        edited = edited.replace(before, after)
+    write("new/image.xml", edited.encode())
+    assert plan_of(domain="old", folder="new").steps == ()
+    os.unlink("new/vda.qcow2")
+    os.symlink("/nowhere", "new/vda.qcow2")
+    assert plan_of(domain="old", folder="new").steps == ()
+    os.unlink("new/vda.qcow2")
+    assert "vda.qcow2 is not there" in message(capture, params(domain="old", folder="new"))
+
+
+@pytest.mark.parametrize("live", ["vda.qcow2", ".vda.qcow2.part", "image.xml", ".image.xml.part"])
+@pytest.mark.parametrize("layer", ["top", "base"])
+def test_the_disks_of_a_domain_are_not_replaced_by_their_copies(chain, live, layer):
+    if layer == "base":
+        os.rename("disk.raw", live)
+        subprocess.run(["qemu-img", "rebase", "-u", "-b", live, "-F", "raw", "top.qcow2"], check=True)
+        given_domain(chain, "qcow2", "top.qcow2")
+    else:
+        os.rename("top.qcow2", live)
+        given_domain(chain, "qcow2", live)
+    before = contents(".")
+    for anew in (False, True):
+        assert "is a disk of the domain" in message(capture, params(domain="old", folder=".", replace=anew))
+    assert contents(".") == before
+
+
+def test_a_cd_of_a_domain_is_not_opened_up(domain):
+    write("x.iso", bytes(32769) + b"CD001" + bytes(MIB))
+    os.chmod("x.iso", 0o600)
+    given_domain(domain, "raw", "x.iso")
+    domain.xml = domain.xml.replace("device='disk'", "device='cdrom'").replace("</os>", "<boot dev='cdrom'/></os>")
+    made(domain="old", folder="new")
+    assert os.stat("new/vda.iso").st_mode & 0o777 == 0o600
 
 
 def test_a_cd_that_is_booted_from(domain):

@@ -135,6 +135,14 @@ def test_a_kernel_goes_with_it():
     assert (found.image.boots[0].kernel, found.image.boots[0].initrd) == ("kernel", None)
 
 
+def test_disks_beyond_the_last():
+    one = "<disk type='file' device='disk'><source file='/srv/{0}.raw'/><target dev='vda{0}'/></disk>"
+    disks = "".join(one.format(number) for number in range(300))
+    found = capture_domain(f"<domain><os><type>hvm</type></os><devices>{disks}</devices></domain>")
+    assert len(found.disks) == len(found.image.disks) == 256
+    assert any("44 more disks are not in it" in remark for remark in found.image.warnings)
+
+
 @pytest.mark.parametrize(
     "domain, words",
     [

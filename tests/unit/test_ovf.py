@@ -25,7 +25,9 @@ MISTAKES = [
     ("web-disk1.vmdk", "/etc/shadow", "'/etc/shadow' is an absolute path"),
     ("web-disk1.vmdk", "", "is missing"),
     ('ovf:id="file1" ', 'ovf:id="file1" ovf:chunkSize="1000" ', "in several pieces"),
-    ('ovf:fileRef="file1"', "", "a disk without a file"),
+    ('ovf:capacity="2147483648" ovf:diskId="vmdisk2" ovf:fileRef="file2"', 'ovf:diskId="vmdisk2"', "neither a file nor a"),
+    ('ovf:fileRef="file1"', 'ovf:fileRef="file7"', "names 'file7', which is not in <References>"),
+    ("web-disk1.vmdk", "web/./", "names a folder"),
     ('ovf:fileRef="file1"', 'ovf:fileRef="file1" ovf:parentRef="vmdisk2"', "builds on another one"),
     ("ovf:/disk/vmdisk1", "ovf:/disk/vmdisk7", "neither in <References> nor in <DiskSection>"),
     ("ovf:/disk/vmdisk1", "http://example.com/x", "neither in <References> nor in <DiskSection>"),
@@ -80,6 +82,21 @@ def test_virtualbox():
     ]
     assert [drive.target for drive in image.boots[0].drives] == ["hda", None]
     assert any("needs no option" in remark for remark in image.warnings)
+
+
+def test_a_disk_without_a_file_is_made_empty():
+    image = image_of(VMWARE.replace('ovf:fileRef="file1"', "").replace("web-disk2.vmdk", "empty-1.qcow2"))
+    assert [(disk.file, disk.use, disk.size_mib, disk.format) for disk in image.disks] == [
+        ("_empty-1.qcow2", "user", 8192, "qcow2"),
+        ("empty-1.qcow2", "system", 2048, "vmdk"),
+    ]
+    assert any("_empty-1.qcow2 has no file in the OVF" in remark for remark in image.warnings)
+
+
+@pytest.mark.parametrize("href", ["./web-disk1.vmdk", ".//web-disk1.vmdk", "././web-disk1.vmdk"])
+def test_names_of_files_are_plain(href):
+    assert image_of(VMWARE.replace("web-disk1.vmdk", href)) == image_of(VMWARE)
+    assert list(parse_manifest(f"SHA1({href})={'0' * 40}".encode(), "x.mf")) == ["web-disk1.vmdk"]
 
 
 def test_what_the_user_says_comes_first():

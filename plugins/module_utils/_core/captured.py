@@ -170,17 +170,23 @@ class _Capture:
         """Return the disks of the image, each with its device name."""
         found: list = []
         taken: set = set()
+        beyond = 0
         for one in domain_disks:
             reason = self.why_not(one, dev)
             if reason:
                 self.remarks.append(f"storage: {one.device} {one.target or '?'} is not in it: {reason}"[:300])
+                continue
+            if len(found) == MAX_OF_A_KIND:
+                beyond += 1
                 continue
             disk = self.disk(one, first=not found, taken=taken)
             taken.add(disk.file)
             target = one.target if TARGET.fullmatch(one.target or "") else None
             self.note_bus(one)
             found.append((CapturedDisk(disk, one, disk.use != "scratch"), target))
-        return found[:MAX_OF_A_KIND]
+        if beyond:
+            self.remarks.append(f"storage: {beyond} more disks are not in it: an image has at most {MAX_OF_A_KIND}")
+        return found
 
     def why_not(self, one: DomainDisk, dev: str) -> Optional[str]:
         """Return why a disk is not in the image, or None."""

@@ -92,6 +92,12 @@ def file_mistake(file: str, outside: bool = False) -> Optional[str]:
     return text_mistake(file)
 
 
+def normal_file(file: str) -> str:
+    """Return a file's name without what leads nowhere: a/b of ./a//b."""
+    parts = [part for part in file.split("/") if part not in ("", ".")]
+    return ("/" if file.startswith("/") else "") + "/".join(parts)
+
+
 def plain(text: str) -> str:
     """Return a text with what cannot be printed escaped, so that it is one line and nothing but text."""
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

@@ -16,7 +16,7 @@ from typing import Optional
 from . import xml
 from .errors import ImageError
 from .image import DIGEST_LENGTHS, MAX_OF_A_KIND
-from .names import file_mistake, plain
+from .names import file_mistake, normal_file, plain
 from .units import LARGEST
 
 CPU, MEMORY, NIC, FLOPPY, CD, DVD, DISK, GRAPHICS = "3", "4", "10", "14", "15", "16", "17", "24"
@@ -41,7 +41,10 @@ MAX_ITEMS = 4096
 
 @dataclass(frozen=True)
 class OvfDisk:
-    """A disk, by the file that has it; `capacity` in bytes, `controller` ide, scsi, sata, other or None (none was told)."""
+    """A disk, by the file that has it; `capacity` in bytes, `controller` ide, scsi, sata, other or None (none was told).
+
+    `empty`: there is no file yet; each guest has an empty disk of that name.
+    """
 
     file: str
     format: Optional[str]
@@ -49,6 +52,7 @@ class OvfDisk:
     cdrom: bool
     controller: Optional[str]
     size: Optional[int] = None
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def parse_manifest(data: bytes, where: str) -> dict[str, dict[str, str]]:
             kind, digest = match[1].lower(), match[3].lower()
             if len(digest) != DIGEST_LENGTHS[kind]:
                 raise ImageError(f"has a {kind} of {len(digest)} digits", where, number)
-            found.setdefault(match[2], {})[kind] = digest
+            found.setdefault(normal_file(match[2]), {})[kind] = digest
     return found
 
 
@@ -242,17 +246,31 @@ class _Envelope:
             raise self.wrong(node, f"names {told[:80]!r}, which is neither in <References> nor in <DiskSection>")
         if disk is not None and _get(disk, "parentRef"):
             raise self.wrong(disk, "has a disk that builds on another one (parentRef); export it as one file")
+        if disk is not None and not _get(disk, "fileRef"):
+            return self.empty(disk, name, controller)
         if file is None:
-            raise self.wrong(disk, "has a disk without a file, which is made empty; give it to a guest as extra disk")
+            raise self.wrong(disk, f"names {_get(disk, 'fileRef')[:80]!r}, which is not in <References>")
         href = _get(file, "href")
         mistake = file_mistake(href) if href else "is missing"
         if mistake:
             raise self.wrong(file, f"href {href[:80]!r} {mistake}")
+        href = normal_file(href)
         if _get(file, "chunkSize"):
             raise self.wrong(file, f"{href:.80} is in several pieces (chunkSize); put them together, and say so there")
         return OvfDisk(
             href, self.format(disk, href, cdrom), self.capacity(disk), cdrom, controller, _number(_get(file, "size"))
         )
+
+    def empty(self, disk, disk_id: str, controller: Optional[str]) -> OvfDisk:
+        """Return a disk that has no file, under a name that no file has."""
+        capacity = self.capacity(disk)
+        if not capacity:
+            raise self.wrong(disk, "has a disk with neither a file nor a capacity")
+        name = f"empty-{list(self.told_disks).index(disk_id) + 1}.qcow2"
+        taken = {normal_file(_get(file, "href")) for file in self.files.values()}
+        while name in taken:
+            name = f"_{name}"
+        return OvfDisk(name, "qcow2", capacity, False, controller, empty=True)
 
     def format(self, disk, href: str, cdrom: bool) -> Optional[str]:
         """Return the format that is told, or that the name of the file ends with; the file itself knows better."""

@@ -15,7 +15,7 @@ from .image import Boot, Drive, Image
 from .names import name_mistake
 from .ovf import Machine, OvfDisk
 from .sight import Sight
-from .units import KIB
+from .units import KIB, MIB
 
 # Guests whose drivers nobody knows see their disks on SATA or IDE, as they did.
 PREFIXES = {"ide": "hd", "scsi": "sd", "sata": "sd"}
@@ -29,20 +29,21 @@ def draft_of_ovf(
     facts: dict[str, DiskFacts],
     name: Optional[str] = None,
     version: Optional[str] = None,
-    unseen: tuple[str, ...] = (),
+    remarks: tuple[str, ...] = (),
 ) -> Image:
-    """Return the image of a machine; `facts` are of the files that were looked at, and `unseen` says why of others not."""
+    """Return the image of a machine; `facts` are of the files that were looked at, and `remarks` are on the files."""
     found = {disk.file: facts.get(disk.file) or _told(disk) for disk in machine.disks}
+    delivered = [disk.file for disk in machine.disks if not disk.empty]
     sight = sight_of(machine, facts)
     arch, arch_remark = _arch(machine, sight)
     disks = tuple(
-        described_disk(one, None, "system" if index == 0 or one.header.format == "iso" else "user")
-        for index, one in enumerate(found.values())
+        described_disk(one, None, "system" if name in delivered[:1] or one.header.format == "iso" else "user")
+        for name, one in found.items()
     )
-    cdrom = bool(machine.disks) and all(disk.cdrom for disk in machine.disks)
+    cdrom = bool(delivered) and all(disk.cdrom or disk.empty for disk in machine.disks)
     boot = Boot("hvm", arch, usual_features(arch), None, "cdrom" if cdrom else "hd", None, None, None, _drives(machine))
     memory = machine.memory and -(-machine.memory // KIB)
-    reasons = [f"storage: {reason}" for reason in unseen]
+    reasons = [f"storage: {reason}" for reason in remarks]
     told = name or machine.name
     return Image(
         name=told if not name_mistake(told) else image_name(told),
@@ -62,6 +63,7 @@ def draft_of_ovf(
 
 def _remarks(machine: Machine, sight: Sight, has_version: bool) -> tuple[str, ...]:
     """Return what is guessed of a machine, or not known, or not said by any descriptor; empty texts among them."""
+    empty = [disk.file for disk in machine.disks if disk.empty]
     return (
         "" if has_version else NO_VERSION,
         *firmware_remark(sight),
@@ -70,6 +72,7 @@ def _remarks(machine: Machine, sight: Sight, has_version: bool) -> tuple[str, ..
         "" if machine.memory else f"memory: nothing tells how much it needs; {FILL_IN} <memory>KIB</memory>",
         _networks(machine),
         f"no descriptor can say: {', '.join(machine.lost[:12])}" if machine.lost else "",
+        f"storage: {', '.join(empty[:8])} has no file in the OVF; each guest has it empty" if empty else "",
         "storage: that the first disk is the system's and the others the user's is a guess" if len(machine.disks) > 1 else "",
     )
 
@@ -82,7 +85,9 @@ def sight_of(machine: Machine, facts: dict[str, DiskFacts]) -> Sight:
 
 
 def _told(disk: OvfDisk) -> DiskFacts:
-    return DiskFacts(disk.file, Header(disk.format or "raw", disk.capacity or 0))
+    # One that is made empty is to be no smaller than it was.
+    capacity = -(-(disk.capacity or 0) // MIB) * MIB if disk.empty else disk.capacity or 0
+    return DiskFacts(disk.file, Header(disk.format or "raw", capacity))
 
 
 def _arch(machine: Machine, sight: Sight) -> tuple[str, str]:

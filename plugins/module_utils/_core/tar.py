@@ -8,11 +8,11 @@ Sources: POSIX.1-2001 pax, ustar interchange format and extended headers; GNU ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 from .errors import ImageError
-from .names import file_mistake
+from .names import file_mistake, normal_file
 
 Read = Callable[[int, int], bytes]
 
@@ -59,7 +59,7 @@ def read_members(read: Read, size: int, where: str) -> dict[str, Member]:
         extended = {}
         if kind == FOLDER:
             continue
-        _keep(members, Member(name.removeprefix("./"), content, length), kind, where)
+        _keep(members, Member(name, content, length), kind, where)
     if not members:
         raise ImageError("is no tar archive, as an OVF package (.ova) is", where)
     return members
@@ -72,9 +72,10 @@ def _keep(members: dict[str, Member], member: Member, kind: bytes, where: str) -
     mistake = file_mistake(name)
     if mistake:
         raise ImageError(f"{name[:80]!r} {mistake}", where)
+    name = normal_file(name)
     if name in members:
         raise ImageError(f"{name[:80]!r} is there twice", where)
-    members[name] = member
+    members[name] = replace(member, name=name)
 
 
 def _checked(head: bytes, at: int, where: str) -> bytes:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+import stat
+from dataclasses import replace
 from typing import Optional
 
 from .._core.captured import Captured, CapturedDisk, capture_domain
@@ -14,85 +15,17 @@ from .._core.chain import PATHS
 from .._core.drafting import DiskFacts, draft_of_disk
 from .._core.errors import ImageError, Problem, Problems
 from .._core.image import Image, parse_image
-from .._core.names import name_mistake
+from .._core.names import file_mistake, name_mistake
 from .._core.ovf import parse_ovf
 from .._core.ovf_image import draft_of_ovf, sight_of
 from .._core.plan import Plan
-from .._core.units import MIB, show_size
+from .._core.units import MIB
 from .._core.values import to_plain
 from .._core.writer import write_image
+from .capture_steps import CopyDisk, Draft, WriteDescriptor, descriptor_there, refuse_places, steps_to
 from .module import Outcome
-from .piece import Piece, digests, disk_facts, facts_of, piece_of
+from .piece import disk_facts, facts_of, piece_of
 from .requirements import require
-from .source import Folder
-
-DESCRIPTOR = "image.xml"
-
-
-@dataclass(frozen=True)
-class CopyFile:
-    """Copy a file, or a part of an archive, as it is; `over`: what is there by then may give way.
-
-    `hashed`: its SHA-256 is known.
-    """
-
-    target: str
-    piece: Piece
-    over: bool
-    hashed: bool = True
-
-    @property
-    def size(self) -> int:
-        return self.piece.size
-
-    def __str__(self) -> str:
-        return f"copy {self.piece.label} ({show_size(self.piece.size)}) to {self.target}"
-
-
-@dataclass(frozen=True)
-class CopyDisk:
-    """Write a domain's disk, with all that it builds on, as one qcow2; `layers` are (path, format) from the top."""
-
-    target: str
-    disk: str
-    layers: tuple
-    size: int
-    domain: str
-    uri: str
-    over: bool
-
-    def __str__(self) -> str:
-        return f"copy disk {self.disk} of domain {self.domain} to {self.target}"
-
-
-@dataclass(frozen=True)
-class WriteDescriptor:
-    """Write the descriptor of an image; the disks that were copied get their checksums then."""
-
-    target: str
-    image: Image
-    over: bool
-
-    size = 0
-
-    def __str__(self) -> str:
-        return f"write {self.target}"
-
-
-@dataclass(frozen=True)
-class Draft:
-    """An image and where its files come from: pieces that are copied as they are, disks of a domain that are not.
-
-    `firmware` is what its guests need (efi, bios), where that is known; `newest` when a disk was written to last,
-    None where it is no domain's.
-    """
-
-    image: Image
-    firmware: Optional[str]
-    folder: str
-    pieces: dict[str, Piece]
-    disks: dict[str, CopyDisk] = field(default_factory=dict)
-    newest: Optional[float] = None
 
 
 def capture(params: dict) -> Outcome:
@@ -100,10 +33,14 @@ def capture(params: dict) -> Outcome:
     mistake = params["name"] and name_mistake(params["name"])
     if mistake:
         raise ImageError(f"name {mistake}")
+    file = params["descriptor"]
+    if "/" in file or file.startswith(".") or file != file.strip() or file_mistake(file):
+        raise ImageError(f"descriptor: {file!r:.80} is no name of a file in the folder, such as image.xml")
     draft = _draft(params)
-    path = os.path.join(draft.folder, DESCRIPTOR)
-    there = _there(path)
-    steps, warnings = _steps(draft, path, there, params["replace"])
+    path = os.path.join(draft.folder, file)
+    refuse_places(draft, path)
+    there = descriptor_there(path, params["replace"])
+    steps, warnings = steps_to(draft, path, there, params["replace"])
     writes = any(isinstance(step, WriteDescriptor) for step in steps)
     text = write_image(draft.image) if writes or there is None else there
     plan = Plan(
@@ -114,13 +51,13 @@ def capture(params: dict) -> Outcome:
         was="absent" if there is None else "present",
         state="present",
         of=f"image {draft.image.name} in {draft.folder}",
-        warnings=warnings,
+        warnings=(*draft.warnings, *warnings),
     )
     return Outcome(plans=[plan], report=lambda done: {**_report(done[0], path), "firmware": draft.firmware})
 
 
 def _report(done, path: str) -> dict:
-    image = parse_image(done.plan.after, path)
+    image = parse_image(done.plan.after, path, outside=True)
     actions = [str(step) for step in done.steps]
     return {"descriptor_file": path, "descriptor": done.plan.after, "image": to_plain(image), "actions": actions}
 
@@ -153,16 +90,19 @@ def _from_ovf(params: dict) -> Draft:
 
     package = Package(params["ovf"])
     machine = parse_ovf(package.descriptor(), package.where)
-    if not machine.disks:
+    files = [disk.file for disk in machine.disks if not disk.empty]
+    if not files:
         raise ImageError("has no disk with a file, of which an image consists", package.where)
-    pieces = {disk.file: package.file(disk.file) for disk in machine.disks}
+    pieces = {name: package.file(name) for name in files}
     facts: dict[str, DiskFacts] = {}
     for name, piece in pieces.items():
         facts[name] = facts_of(piece, name, package.manifest.get(name))
-    unseen = tuple(f"{name}: {one.unseen}" for name, one in facts.items() if one.unseen)
-    image = draft_of_ovf(machine, facts, params["name"], params["version"], unseen)
+    remarks = [f"{name}: {one.unseen}" for name, one in facts.items() if one.unseen]
+    unlisted = package.unlisted(pieces)
+    untold = [f"not in the manifest: {', '.join(unlisted)}; nothing tells if they are as they were packed"] if unlisted else []
+    image = draft_of_ovf(machine, facts, params["name"], params["version"], (*remarks, *untold))
     beside = None if package.is_archive else os.path.dirname(package.path)
-    return Draft(image, sight_of(machine, facts).firmware, _folder(params, beside), pieces)
+    return Draft(image, sight_of(machine, facts).firmware, _folder(params, beside), pieces, warnings=tuple(untold))
 
 
 def _from_domain(params: dict) -> Draft:
@@ -178,7 +118,7 @@ def _from_domain(params: dict) -> Draft:
         if not connection.is_local:
             raise ImageError(f"{params['uri']} is another host, whose disks cannot be read from here; run the task there")
         # The disks of one that is shut off are as its system left them, and nobody writes to them.
-        captured = not params["replace"] and _there(os.path.join(folder, DESCRIPTOR)) is not None
+        captured = not params["replace"] and os.path.lexists(os.path.join(folder, params["descriptor"]))
         if not captured and (live.state != "shutoff" or live.saved):
             why = f"is {live.state}" if live.state != "shutoff" else "is saved (virsh managedsave)"
             raise ImageError(f"domain {name} {why}, so that its disks are not whole; shut it down, then capture it")
@@ -187,7 +127,7 @@ def _from_domain(params: dict) -> Draft:
 
 
 def _of_domain(found: Captured, connection, params: dict, folder: str) -> Draft:
-    problems, disks, pieces, newest, sizes = Problems(), {}, {}, 0.0, {}
+    problems, disks, pieces, newest, sizes, live = Problems(), {}, {}, 0.0, {}, set()
     for one in found.disks:
         try:
             layers = _layers(one, connection)
@@ -197,9 +137,11 @@ def _of_domain(found: Captured, connection, params: dict, folder: str) -> Draft:
             words = str(error) if isinstance(error, ImageError) else f"cannot read {error.filename}: {error.strerror}"
             problems.add(Problem(f"disk {one.source.target}: {words}"))
             continue
-        newest = max([newest, *(told.st_mtime for told in status)])
+        live.update((told.st_dev, told.st_ino) for told in status)
         if not one.copied:
             continue
+        # The time of a block device is not that of its content.
+        newest = max([newest, *(told.st_mtime for told in status if stat.S_ISREG(told.st_mode))])
         if one.disk.format == "iso":
             pieces[one.disk.file] = piece_of(layers[0][0])
             continue
@@ -212,7 +154,7 @@ def _of_domain(found: Captured, connection, params: dict, folder: str) -> Draft:
     problems.raise_any()
     pieces.update({name: piece_of(path) for name, path in found.files.items()})
     image = _with_sizes(found.image, sizes)
-    return Draft(image, found.firmware, folder, pieces, disks, newest)
+    return Draft(image, found.firmware, folder, pieces, disks, newest, frozenset(live))
 
 
 def _with_sizes(image: Image, sizes: dict[str, int]) -> Image:
@@ -249,66 +191,3 @@ def _capacity(layer: tuple) -> int:
     from .qemu_img import capacity_of
 
     return capacity_of(*layer)
-
-
-def _there(path: str) -> Optional[str]:
-    """Return the descriptor that is there, or None."""
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ImageError(f"cannot look there: {error.strerror}", path) from None
-    return Folder(path).descriptor().decode("utf-8", "replace")
-
-
-def _steps(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[list, tuple[str, ...]]:
-    """Return what is to be done, and warnings; raise ImageError for what stands in the way."""
-    if draft.newest is not None:
-        return _steps_of_domain(draft, path, there, anew)
-    problems, steps = Problems(), []
-    digest_of = {disk.file: disk.checksums.get("sha256") for disk in draft.image.disks}
-    for name, piece in draft.pieces.items():
-        target = os.path.join(draft.folder, name)
-        state = _compare(target, piece, digest_of.get(name))
-        if state == "another" and not anew:
-            problems.add(Problem("is there, and is another file; replace: true puts the new one in its place", target))
-        if state != "same":
-            steps.append(CopyFile(target, piece, anew))
-    described = {disk.file: disk.checksums.get("sha256") for disk in parse_image(there, path).disks} if there else None
-    if there is not None and described != digest_of and not anew:
-        problems.add(Problem("is there, and describes other disks; replace: true writes it anew", path))
-    problems.raise_any()
-    if described is None or (anew and there != write_image(draft.image)):
-        steps.append(WriteDescriptor(path, draft.image, anew))
-    return steps, ()
-
-
-def _compare(target: str, piece: Piece, digest: Optional[str]) -> str:
-    """Return whether a file is there: absent, same (as the one that is to come), or another."""
-    if not os.path.lexists(target):
-        return "absent"
-    if not piece.begin and os.path.exists(target) and os.path.samefile(target, piece.path):
-        return "same"
-    if os.path.islink(target) or not os.path.isfile(target) or os.path.getsize(target) != piece.size:
-        return "another"
-    wanted = digest or digests(piece, {"sha256"})["sha256"]
-    return "same" if digests(piece_of(target), {"sha256"})["sha256"] == wanted else "another"
-
-
-def _steps_of_domain(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[list, tuple[str, ...]]:
-    """Return the steps for a domain, whose copies nobody can compare with what they are copies of."""
-    names = [*draft.disks, *draft.pieces]
-    targets = [os.path.join(draft.folder, name) for name in names]
-    found = [target for target in targets if os.path.lexists(target)]
-    if there is not None and not anew:
-        described = {disk.file for disk in parse_image(there, path).disks}
-        if described != {disk.file for disk in draft.image.disks} or len(found) != len(targets):
-            raise ImageError("is there, and describes other disks; replace: true captures the domain anew", path)
-        old = os.stat(path).st_mtime < draft.newest
-        words = "is of a domain that was written to since it was captured; replace: true captures it anew"
-        return [], (words,) if old else ()
-    if found and not anew:
-        raise ImageError.of(Problem("is there; replace: true puts the new one in its place", one) for one in found)
-    files = [CopyFile(os.path.join(draft.folder, name), one, anew, False) for name, one in draft.pieces.items()]
-    return [*draft.disks.values(), *files, WriteDescriptor(path, draft.image, anew)], ()

@@ -13,7 +13,7 @@ from .._core.errors import ImageError
 from .._core.image import Image
 from .._core.units import show_size
 from .._core.writer import write_image
-from .capture import CopyDisk, CopyFile, WriteDescriptor
+from .capture_steps import CopyDisk, CopyFile, WriteDescriptor
 from .files import held, part_of, remove, room, settle, writing
 from .jobs import Job, Jobs
 from .module import Done, Outcome
@@ -50,7 +50,8 @@ def _fill(plan, jobs: Jobs) -> str:
         _make_folder(os.path.dirname(target))
     _refuse_without_room(plan.steps)
     with ExitStack() as locks:
-        for target in targets:
+        # In one order: two of us would wait for each other.
+        for target in sorted(targets):
             locks.enter_context(writing(target))
             locks.enter_context(held(part_of(target)))
         try:
@@ -99,10 +100,10 @@ def _copy(step, part: str, checksums: dict[str, str], jobs: Jobs) -> int:
     """Fill a part, note its SHA-256 where that was not known, and return the mode that it gets."""
     if isinstance(step, CopyFile):
         with jobs.job(f"copy {step.piece.label}", step.piece.size) as job:
-            _copy_bytes(step, part, job)
+            mode = _copy_bytes(step, part, job)
         if not step.hashed:
             _note_digest(step, part, checksums, jobs)
-        return PUBLIC
+        return PUBLIC & mode
     # Late: only what is converted needs it.
     from .qemu_img import flatten
 
@@ -130,8 +131,8 @@ def _refuse_started(step: CopyDisk) -> None:
         raise ImageError(f"domain {step.domain} is {live.state if live else 'gone'} now; its disks were not to change")
 
 
-def _copy_bytes(step: CopyFile, part: str, job: Job) -> None:
-    """Copy a piece, with holes where it has zeros."""
+def _copy_bytes(step: CopyFile, part: str, job: Job) -> int:
+    """Copy a piece, with holes where it has zeros; return the mode of the file that it came from."""
     with step.piece.opened() as reader, open(part, "r+b") as file:
         while block := reader.read(CHUNK):
             if block.strip(b"\0"):
@@ -140,9 +141,10 @@ def _copy_bytes(step: CopyFile, part: str, job: Job) -> None:
                 file.seek(len(block), os.SEEK_CUR)
             job.done = file.tell()
         file.truncate()
-        written = file.tell()
+        written, mode = file.tell(), reader.mode
     if written != step.piece.size:
         raise ImageError(f"became shorter while it was copied ({written} bytes)", step.piece.where)
+    return mode
 
 
 def _write(part: str, text: str) -> None:

@@ -61,6 +61,7 @@ CAPTURE = {
     "domain": {"type": "str"},
     "ovf": {"type": "path"},
     "folder": {"type": "path"},
+    "descriptor": {"type": "str", "default": "image.xml"},
     "name": {"type": "str"},
     "version": {"type": "str"},
     "replace": {"type": "bool", "default": False},

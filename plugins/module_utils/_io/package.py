@@ -36,11 +36,16 @@ class Package:
         self.where = f"{self.path}/{name}" if self.is_archive else self.path
         manifest = self._piece(f"{name.rpartition('.')[0]}.mf")
         told = _content(manifest, MAX_MANIFEST) if manifest else b""
+        self._has_manifest = manifest is not None
         self.manifest = parse_manifest(told, manifest.where) if manifest else {}
 
     @property
     def is_archive(self) -> bool:
         return self.path.lower().endswith(".ova")
+
+    def unlisted(self, names) -> list[str]:
+        """Return which of these files, and of the OVF itself, a manifest that is there does not tell of."""
+        return [name for name in (self.name, *names) if self._has_manifest and name not in self.manifest]
 
     def descriptor(self) -> bytes:
         """Return the OVF's bytes; raise ImageError where the manifest says otherwise."""

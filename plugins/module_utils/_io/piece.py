@@ -52,6 +52,7 @@ class _Reader:
     def __init__(self, file, begin: int, size: int) -> None:
         self._number = file.fileno()
         self._begin, self._size, self._at = begin, size, 0
+        self.mode = os.fstat(self._number).st_mode
 
     def read(self, length: int) -> bytes:
         block = self.read_at(self._at, length)
