@@ -143,6 +143,22 @@ def test_disks_beyond_the_last():
     assert any("44 more disks are not in it" in remark for remark in found.image.warnings)
 
 
+def test_disks_of_one_name():
+    one = "<disk type='file' device='disk'><source file='/srv/{0}.raw'/><target dev='vda'/></disk>"
+    found = capture_domain(f"<domain><os><type>hvm</type></os><devices>{one.format('a')}{one.format('b')}</devices></domain>")
+    assert [one.source.chain[0].path for one in found.disks] == ["/srv/a.raw"]
+    assert "storage: disk vda is not in it: another disk is called so" in found.image.warnings
+
+
+def test_a_recorded_disk_under_two_names():
+    disk = LIVE[LIVE.index("<disk ") : LIVE.index("</disk>") + len("</disk>")]
+    twice = disk.replace("dev='vda'", "dev='vdx'").replace('dev="vda"', 'dev="vdx"')
+    assert twice != disk
+    found = capture_domain(LIVE.replace("</devices>", f"{twice}</devices>", 1))
+    assert len({disk.id for disk in found.image.disks}) == len(found.image.disks) == 3
+    assert replace(parse_image(write_image(found.image)), warnings=()) == replace(found.image, warnings=())
+
+
 @pytest.mark.parametrize(
     "domain, words",
     [

@@ -173,6 +173,9 @@ class _Capture:
         beyond = 0
         for one in domain_disks:
             reason = self.why_not(one, dev)
+            if not reason and any(one.target and one.target == other.source.target for other, _target in found):
+                # libvirt takes no such domain, but a text may say anything.
+                reason = "another disk is called so"
             if reason:
                 self.remarks.append(f"storage: {one.device} {one.target or '?'} is not in it: {reason}"[:300])
                 continue
@@ -180,7 +183,7 @@ class _Capture:
                 beyond += 1
                 continue
             disk = self.disk(one, first=not found, taken=taken)
-            taken.add(disk.file)
+            taken |= {disk.file, disk.id}
             target = one.target if TARGET.fullmatch(one.target or "") else None
             self.note_bus(one)
             found.append((CapturedDisk(disk, one, disk.use != "scratch"), target))
@@ -224,7 +227,7 @@ class _Capture:
         ending = "iso" if cdrom else "raw" if use == "scratch" else "qcow2"
         names = [f"{stem}.{ending}", *(f"{stem}-{number}.{ending}" for number in range(2, MAX_OF_A_KIND + 2))]
         file = next(name for name in names if name not in taken)
-        return Disk(known or file, file, use, None, ending, {})
+        return Disk(file if known in taken else known or file, file, use, None, ending, {})
 
     def note_bus(self, one: DomainDisk) -> None:
         prefix = (TARGET.fullmatch(one.target or "") or [None, ""])[1]
