@@ -174,7 +174,7 @@ def test_refused(domain, words):
 
 @pytest.mark.parametrize("mutation", [mutated_bytes, mutated_tree])
 @given(data=st.data())
-@examples(150)
+@examples(50)
 def test_any_domain(mutation, data):
     found = value_or_words(Captured, capture_domain, data.draw(mutation([LIVE, FOREIGN])), "domain x")
     if found:

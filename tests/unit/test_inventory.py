@@ -142,7 +142,7 @@ def test_what_is_an_address(told, usable):
 
 
 @given(WORDS)
-@examples(50)
+@examples(20)
 def test_nothing_but_an_address_becomes_one(word):
     one = guest({"agent": [("eth0", BRIDGE, word)], "arp": [("", None, word)]})
     assert all(set(found.address) <= set("0123456789abcdef.:") for found in one.addresses)
@@ -287,7 +287,7 @@ def test_names_of_hosts(name, words):
 
 
 @given(WORDS | st.text(alphabet="ab :;,.[]{}@!&~*?%\\|#1", max_size=12) | st.ip_addresses().map(str))
-@examples(200)
+@examples(60)
 def test_a_name_is_one_host_to_ansible(name):
     if not host_mistake(name):
         assert split_host_pattern(name) == split_host_pattern([name]) == [name]
@@ -324,7 +324,7 @@ def test_wrong_uris(uris, words):
 
 
 @given(st.data())
-@examples(50)
+@examples(20)
 def test_any_live_domain_is_told_of(data):
     raw = data.draw(mutated_tree([LIVE])).decode()
     told = {"lease": [("", None, data.draw(WORDS))], "agent": [(data.draw(WORDS), data.draw(WORDS), "192.0.2.7")]}

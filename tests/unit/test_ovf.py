@@ -123,7 +123,7 @@ def test_memory_without_bounds_is_not_known():
 
 @pytest.mark.parametrize("mutation", [mutated_bytes, mutated_tree])
 @given(data=st.data())
-@examples(150)
+@examples(50)
 def test_any_ovf(mutation, data):
     machine = value_or_words(Machine, parse_ovf, data.draw(mutation([VMWARE, VIRTUALBOX])), "x.ovf")
     if machine:

@@ -296,7 +296,7 @@ ANYTHING = st.recursive(
 )
 
 
-@examples(100)
+@examples(30)
 @given(st.dictionaries(st.sampled_from(FACTS), ANYTHING))
 def test_facts_of_any_kind(facts):
     page = shown({"a": facts}, "moved", BEGIN, stopped=True)

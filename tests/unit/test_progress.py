@@ -91,7 +91,7 @@ NUMBERS = st.one_of(st.none(), st.integers(-5, 2**60), st.floats(), st.text(max_
 
 
 @given(*[NUMBERS] * 4, st.text(), st.sampled_from(["B", "%", "x"]))
-@examples(300)
+@examples(100)
 def test_whatever_was_written_there_is_a_line_of_text_or_none(job, seconds, done, total, what, unit):
     told = {"job": job, "what": what, "seconds": seconds, "done": done, "total": total, "unit": unit}
     sample = parse(json.dumps(told).encode())

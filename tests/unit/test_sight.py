@@ -99,7 +99,7 @@ def test_tables_are_read_in_bounds():
 
 
 @given(st.data())
-@examples(150)
+@examples(50)
 def test_any_disk(data):
     disk = bytearray(data.draw(st.sampled_from(sorted(DISKS.items())))[1][0][: 3 * 2**20])
     for _time in range(data.draw(st.integers(1, 8))):

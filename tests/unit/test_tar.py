@@ -97,7 +97,7 @@ def test_no_archive(archive):
 
 
 @given(st.data())
-@examples(150)
+@examples(50)
 def test_any_archive(data):
     archive = bytearray(packed(("web.ovf", b"<Envelope/>"), ("y" * 150, b"z" * 700), format=FORMATS["pax"]))
     for _time in range(data.draw(st.integers(1, 4))):

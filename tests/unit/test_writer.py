@@ -86,7 +86,7 @@ def test_descriptors_come_back(name):
 
 
 @given(images())
-@examples(200)
+@examples(60)
 def test_images_come_back(image):
     written = write_image(image)
     assert replace(parse_image(written, outside=True), warnings=()) == replace(image, warnings=())
