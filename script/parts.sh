@@ -3,7 +3,9 @@
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
 set -euo pipefail
 
-PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint docs integration molecule guides galaxy)
+PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint docs integration molecule)
+# What runs when it is named, or with --all: the others fill half an hour on 2 cores.
+MORE_PARTS=(guides galaxy)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
