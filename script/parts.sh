@@ -5,7 +5,7 @@ set -euo pipefail
 
 PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint docs integration molecule)
 # What runs when it is named, or with --all: the others fill half an hour on 2 cores.
-MORE_PARTS=(guides galaxy)
+MORE_PARTS=(example guides galaxy)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
@@ -18,11 +18,12 @@ declare -A DOES=(
     [docs]='the documentation builds without a warning, and its links lead somewhere'
     [integration]='the targets against a real libvirtd, with real guests (root)'
     [molecule]='the scenarios of molecule (root)'
+    [example]='the role of examples/molecule, tested on guests as its user would (root)'
     [guides]='the guides do what they say (root)'
     [galaxy]='the tarball in an empty environment: its documentation, and the demo (root)'
 )
 # Those that use the system's libvirtd, or leave something in it.
-LIBVIRT_PARTS=(integration molecule guides galaxy)
+LIBVIRT_PARTS=(integration molecule example guides galaxy)
 # Their alias in the files of that name.
 OWN_TARGETS=virt_image/own/
 NEWEST='ansible-core>=2.21,<2.22'
@@ -190,15 +191,18 @@ END
 }
 
 run_molecule() {
-    build_guest v1 ssh
+    build_guest
     on_libvirtd molecule_scenarios "$@"
 }
 
 molecule_scenarios() {
-    PATH=$VENV/bin:$PATH
     cd "$ROOT/extensions"
-    GUEST_IMAGE_DIR=$GUEST molecule test --all "$@"
-    with_pool molecule_example
+    PATH=$VENV/bin:$PATH GUEST_IMAGE_DIR=$GUEST "$VENV/bin/molecule" test --all "$@"
+}
+
+run_example() {
+    build_guest ssh
+    on_libvirtd with_pool molecule_example
 }
 
 # The example as its reader has it, with the small guest as the image, in the pool named. What is to be other than a reader
@@ -221,6 +225,7 @@ provisioner:
         molecule_guest: {virt_type: qemu, pool: $1}
 END
     cd "$project"
+    PATH=$VENV/bin:$PATH
     molecule --base-config base.yml test
     left=$(virsh -q vol-list "$1" | grep -v '^ *sha256-' || true)
     [[ -z $left ]] || die "molecule destroy left $left"
