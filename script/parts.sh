@@ -3,9 +3,9 @@
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
 set -euo pipefail
 
-PARTS=(unit fuzz pairs browser integration-own sanity sanity-newest lint docs integration molecule)
+PARTS=(unit fuzz pairs browser integration-own sanity lint docs integration molecule)
 # What runs when it is named, or with --all: the others fill half an hour on 2 cores.
-MORE_PARTS=(example guides galaxy)
+MORE_PARTS=(sanity-newest example guides galaxy)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
@@ -83,8 +83,6 @@ ansible_test() {
 
 # One Python, that of the environment; vermin (see lint) watches over what runs on the hosts' older ones.
 run_sanity() {
-    # pylint takes longest, and sanity-newest has a newer one, where there is a Python for it.
-    if [[ $# == 0 ]] && newest_python >/dev/null; then set -- --skip-test pylint; fi
     ansible_test "$VENV" sanity --python "$(python_version "$VENV/bin/python")" "$@"
 }
 

@@ -66,25 +66,25 @@ def _run(work: str, chosen: list, options) -> tuple:
     with context.Pool(options.jobs, _begin, (context.Value("i", 0), work, options)) as pool:
         ordered = sorted(chosen, key=lambda phase: -phase.weight)
         courses = dict(zip([phase.name for phase in ordered], pool.map(_course, ordered, 1)))
-        jobs = [job for phase in ordered for job in _jobs(phase, courses[phase.name], options)]
+        jobs = [job for phase in ordered for job in _jobs(phase, courses[phase.name], options.point)]
         outcomes = [one for row in pool.imap_unordered(_walk, jobs, 1) for one in row]
         pool.close()
         pool.join()
     return {phase.name: courses[phase.name] for phase in chosen}, outcomes
 
 
-def _jobs(phase, course, options):
+def _jobs(phase, course, numbers: list):
     """Give what workers do: some points of a phase, in one column."""
     if isinstance(course, str):
         return
     calls = importlib.import_module("calls")
-    points = [one for one in calls.points_of(course.calls)[0] if not options.point or one.index + 1 in options.point]
+    points = [one for one in calls.points_of(course.calls)[0] if not numbers or one.index + 1 in numbers]
     for column in phase.calls:
         if column == "kill":
             taken = points
         else:
             # What the module does to files beside the guest's changes neither its definition nor its disks.
-            taken = [one for one in points if one == points[0] or one.call.startswith("vir")][:: options.each]
+            taken = [one for one in points if one == points[0] or one.call.startswith("vir")]
         # A guest that is left alone runs on from point to point.
         size = len(taken) if course.final.is_begin else SLICE
         for start in range(0, len(taken), size):
@@ -160,7 +160,6 @@ def _options():
     parser.add_argument("--name", default="virt-image-kill", help="what the names of guests and pools begin with")
     parser.add_argument("--only", default="", help="a part of the names of the phases to walk; all without")
     parser.add_argument("--point", type=int, default=[], action="append", help="the number of a point; all without")
-    parser.add_argument("--each", type=int, default=1, help="take each n-th only of the points in the columns after the first")
     parser.add_argument("--own", action="store_true", help="with a libvirtd of its own, beside the machine's")
     parser.add_argument("--trial", action="store_true", help="walk a call of the module guests, to try this program")
     parser.add_argument("--jobs", type=int, default=min(9, 3 * (os.cpu_count() or 1)), help="up to 9 guests at a time")
