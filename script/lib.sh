@@ -99,10 +99,12 @@ copy_collection() {
 }
 
 # Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken|ssh]...
-# The builder itself sees what is done already, so this costs nothing later.
+# The builder itself sees what is done already, so this costs nothing later. Two parts of script/test may both want one.
 build_guest() {
-    local version folder arguments=()
+    local version folder arguments=() lock
     [[ $# -gt 0 ]] || set -- v1
+    exec {lock}>"$BUILD/guest.lock"
+    flock "$lock"
     for version in "$@"; do
         folder=$GUESTS/$version
         case $version in
@@ -120,4 +122,5 @@ build_guest() {
             "$ROOT/tests/guest/build" "$folder" "${arguments[@]}"
         fi
     done
+    exec {lock}>&-
 }

@@ -4,16 +4,18 @@
 # The script holds a lock in LOCK, which daemons must not keep.
 
 export LIBVIRT_DEFAULT_URI=qemu:///system
+# What it notes while it runs; who has a libvirtd apart from others' has a folder of its own for it (script/apart).
+RUN=${RUN:-$BUILD/run}
 
 # Runs a command against the system's libvirtd, then compares what libvirt holds with what it held before.
 on_libvirtd() {
     local status
     is_root || die "these tests use libvirt's $LIBVIRT_DEFAULT_URI; run them as root"
-    mkdir -p "$BUILD/run"
+    mkdir -p "$RUN"
     trap stop_libvirtd EXIT
     start_libvirtd
-    libvirt_objects >"$BUILD/run/before"
-    networks >"$BUILD/run/networks"
+    libvirt_objects >"$RUN/before"
+    networks >"$RUN/networks"
     set +e
     (
         set -e
@@ -21,11 +23,11 @@ on_libvirtd() {
     )
     status=$?
     set -e
-    restore_networks <"$BUILD/run/networks"
-    libvirt_objects >"$BUILD/run/after"
-    if ! diff -U 0 "$BUILD/run/before" "$BUILD/run/after" >"$BUILD/run/left"; then
+    restore_networks <"$RUN/networks"
+    libvirt_objects >"$RUN/after"
+    if ! diff -U 0 "$RUN/before" "$RUN/after" >"$RUN/left"; then
         printf 'The tests left libvirt other than they found it:\n'
-        grep '^[-+][a-z]' "$BUILD/run/left"
+        grep '^[-+][a-z]' "$RUN/left"
         status=1
     fi
     return "$status"
@@ -65,14 +67,14 @@ start_libvirtd() {
     virsh version >/dev/null 2>&1 && return
     if [[ -d /run/systemd/system ]]; then
         systemctl start libvirtd.service
-        touch "$BUILD/run/libvirtd.unit"
+        touch "$RUN/libvirtd.unit"
     else
         open_kvm
         for daemon in virtlogd libvirtd; do
             pid_file=/run/$daemon.pid
             # It refuses to run twice; virtlogd may be there already.
             if "$daemon" -d -p "$pid_file" 2>"$LOGS/$daemon.log" {LOCK}>&-; then
-                cp "$pid_file" "$BUILD/run/$daemon.pid"
+                cp "$pid_file" "$RUN/$daemon.pid"
             fi
         done
     fi
@@ -97,14 +99,14 @@ open_kvm() {
 # Takes back what start_libvirtd did, nothing else.
 stop_libvirtd() {
     local daemon pid tries
-    if [[ -e $BUILD/run/libvirtd.unit ]]; then
+    if [[ -e $RUN/libvirtd.unit ]]; then
         systemctl stop libvirtd.service
-        rm -f "$BUILD/run/libvirtd.unit"
+        rm -f "$RUN/libvirtd.unit"
     fi
     for daemon in libvirtd virtlogd; do
-        [[ -e $BUILD/run/$daemon.pid ]] || continue
+        [[ -e $RUN/$daemon.pid ]] || continue
         # A target may have restarted it.
-        pid=$(cat "/run/$daemon.pid" 2>/dev/null || cat "$BUILD/run/$daemon.pid")
+        pid=$(cat "/run/$daemon.pid" 2>/dev/null || cat "$RUN/$daemon.pid")
         # The number may belong to another process by now.
         if [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$daemon" ]]; then
             kill "$pid"
@@ -113,7 +115,7 @@ stop_libvirtd() {
                 sleep 0.1
             done
         fi
-        rm -f "$BUILD/run/$daemon.pid"
+        rm -f "$RUN/$daemon.pid"
     done
     close_kvm
 }

@@ -23,8 +23,13 @@ declare -A DOES=(
     [galaxy]='the tarball in an empty environment: its documentation, and the demo (root)'
 )
 # Those that use the system's libvirtd, or leave something in it.
-LIBVIRT_PARTS=(integration molecule example guides galaxy)
-# Their alias in the files of that name.
+LIBVIRT_PARTS=(integration)
+# Those that have one of their own (script/apart), with these options of unshare: who fetches packages needs this machine's
+# network, and has no network of libvirt.
+declare -A APART=([molecule]='--net' [example]='--net' [guides]='--net' [galaxy]='')
+# The versions of the small guest that a part uses.
+declare -A BUILDS=([integration]='v1 v2 broken' [molecule]=v1 [example]=ssh [guides]='v1 v2' [galaxy]=v1)
+# What integration-own's targets have in their files "aliases".
 OWN_TARGETS=virt_image/own/
 NEWEST='ansible-core>=2.21,<2.22'
 
@@ -158,7 +163,6 @@ shell_scripts() {
 run_integration() {
     # Unless somebody names some.
     [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS"
-    build_guest v1 v2 broken
     on_libvirtd integration_targets "$@"
 }
 
@@ -189,7 +193,6 @@ END
 }
 
 run_molecule() {
-    build_guest
     on_libvirtd molecule_scenarios "$@"
 }
 
@@ -199,7 +202,6 @@ molecule_scenarios() {
 }
 
 run_example() {
-    build_guest ssh
     on_libvirtd with_pool molecule_example
 }
 
@@ -260,12 +262,10 @@ run_docs() {
 
 # The guides do what they say, one after the other, each in a folder of its own; all of them, or those named.
 run_guides() {
-    build_guest v1 v2
     PYTHONPATH=$COLLECTIONS on_libvirtd "$VENV/bin/python" -m ansible_collections.virt.image.tests.guides.run "$BUILD" "$@"
 }
 
 run_galaxy() {
-    build_guest
     on_libvirtd "$ROOT/tests/galaxy/check" "$BUILD/galaxy" "$GUEST/image.xml" "$VENV/bin/ansible-builder"
 }
 
