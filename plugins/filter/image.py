@@ -52,7 +52,7 @@ def to_domain_xml(image, host, guest=None, folder="/var/lib/libvirt/images", ses
     if not isinstance(guest, (dict, type(None))):
         raise ImageError(f"guest must be a dictionary of options, is {guest!r:.80}")
     if not text_of(folder, "a folder").startswith("/"):
-        raise ImageError(f"folder {folder} must be an absolute path, the pool's on the host")
+        raise ImageError(f"folder {folder:.80} must be an absolute path, the pool's on the host")
     options = {"state": "present", "image": "image", **(guest or {})}
     made = parse_guest(options)
     return render_offline(image_of(image), from_plain(Host, host, "host"), made, folder, flag_of(session, "session"))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible_collections.virt.image.plugins.module_utils._core import rollout_page as core
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.page import render
@@ -28,10 +30,22 @@ def rollout_page(hostvars, hosts, image, phase, now, clock, stopped=False, check
     seconds = seconds_of(clock)
     if seconds is None:
         raise ImageError(f"must be a number of seconds, is {clock!r:.80}", "clock")
-    stories = tuple(read_story(str(host), _facts(hostvars[host]), plan) for host in hosts)
+    stories = tuple(read_story(host, _facts(hostvars[host]), plan) for host in _hosts_of(hostvars, hosts))
     shown = (show_time(written, seconds - core.begin_of(stories, seconds)), show_time(written))
     moment = core.Moment(phase, seconds, *shown, flag_of(stopped, "stopped"), plan)
-    return render(core.rollout_page(str(image), stories, moment))
+    return render(core.rollout_page(text_of(image, "the path of a descriptor"), stories, moment))
+
+
+def _hosts_of(hostvars, hosts) -> list:
+    """Return the hosts if each has variables; raise ImageError. Ansible's hostvars are no dictionary, but a mapping."""
+    if not isinstance(hostvars, Mapping):
+        raise ImageError(f"a dictionary of hosts and their variables is needed, not {type(hostvars).__name__}")
+    if not isinstance(hosts, (list, tuple)):
+        raise ImageError(f"must be a list of hosts, is {hosts!r:.80}", "hosts")
+    for host in hosts:
+        if not isinstance(host, str) or host not in hostvars or not isinstance(hostvars[host], Mapping):
+            raise ImageError(f"{host!r:.80} is no host with variables", "hosts")
+    return list(hosts)
 
 
 def _facts(known) -> dict:

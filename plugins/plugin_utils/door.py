@@ -9,6 +9,7 @@ from functools import wraps
 from inspect import signature
 
 from ansible.errors import AnsibleFilterError
+from jinja2 import Undefined
 
 from ansible_collections.virt.image.plugins.module_utils._core import xml
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
@@ -29,15 +30,27 @@ def door(function):
                 f"virt.image.{function.__name__} needs lxml, which the control node's Python does not have: pip install lxml"
             )
         try:
-            taken.bind(*arguments, **options)
+            given = taken.bind(*arguments, **options).arguments
         except TypeError as error:
             raise AnsibleFilterError(f"virt.image.{function.__name__}: {error}") from error
         try:
+            _check_defined(given)
             return function(*arguments, **options)
+        except RecursionError:
+            deep = ImageError("what it is given is nested too deep, or holds itself")
+            raise AnsibleFilterError(f"virt.image.{function.__name__}: {deep}") from deep
         except ImageError as error:
             raise AnsibleFilterError(f"virt.image.{function.__name__}: {error}") from error
 
     return call
+
+
+def _check_defined(given: dict) -> None:
+    """Raise ImageError for a variable that is not defined: until ansible-core 2.19, filters are called with those, too."""
+    for name, value in given.items():
+        if isinstance(value, Undefined):
+            # Jinja's own sentence names the variable; it is what the value says wherever it is used.
+            raise ImageError(f"is needed; {value._undefined_message}", name)
 
 
 def text_of(value, noun: str) -> str:

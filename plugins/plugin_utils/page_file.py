@@ -22,7 +22,7 @@ def check_target(path: str, kind: str) -> None:
     try:
         target = Path(path).expanduser()
         if not target.parent.is_dir():
-            raise ImageError(f"the folder of {path} does not exist", "rollout_page")
+            raise ImageError(f"the folder of {path:.200} does not exist", "rollout_page")
         if not target.exists():
             return
         if not target.is_file():
@@ -30,7 +30,8 @@ def check_target(path: str, kind: str) -> None:
         with target.open("rb") as file:
             start = file.read(START)
     except (OSError, RuntimeError) as error:
-        raise ImageError(f"{path} cannot be looked at: {error}", "rollout_page") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path:.200} cannot be looked at: {reason}", "rollout_page") from None
     if start.strip():
         _check_kind(path, kind, kind_of(start.decode("utf-8", "replace")))
 

@@ -60,14 +60,21 @@ def test_the_input_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "guests, error",
+    "guests, options, error",
     [
-        ({"name": "a"}, "a list of guests is needed, not dict"),
-        (["a"], "guests[0]: a dictionary is needed, not str"),
+        ({"name": "a"}, {}, "a list of guests is needed, not dict"),
+        (["a"], {}, "guests[0]: a dictionary is needed, not str"),
+        ([], {"image": 2}, "image: must be the path or the URL of a descriptor, is 2"),
+        ([{}], {"timeout": "soon"}, "timeout: must be a whole number of seconds, is 'soon'"),
+        ([{}], {"timeout": -1}, "timeout: must be a whole number of seconds, is -1"),
+        ([{}], {"timeout": True}, "timeout: must be a whole number of seconds, is True"),
+        ([{}], {"told": {"a": 1}}, "told: what virt.image.generation returns as guests is needed, a list, not dict"),
+        ([{}], {"told": ["a"]}, "told[0]: a dictionary is needed, not str"),
+        ([{}], {"told": [{}]}, "told[0]: the name of a guest is needed, as virt.image.generation returns it; is None"),
     ],
     ids=repr,
 )
-def test_mistakes(guests, error):
+def test_mistakes(guests, options, error):
     with pytest.raises(AnsibleFilterError) as caught:
-        GUESTS(guests)
+        GUESTS(guests, **options)
     assert str(caught.value) == f"virt.image.rollout_guests: {error}"

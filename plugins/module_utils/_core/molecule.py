@@ -56,15 +56,17 @@ def molecule_guests(config, place, defaults=None, key: Optional[str] = None) -> 
     """
     platforms = _platforms(config, defaults)
     _check_place(place)
+    if not isinstance(key, (str, type(None))):
+        raise ImageError(f"must be the text of a public key, is {key!r:.80}", "key")
     return [_guest(platform, place, key) for platform in platforms]
 
 
 def molecule_instances(told, config, place, identity_file: str, defaults=None) -> list[dict]:
     """Return molecule's instance config: how each platform is reached, from what the guests module told of the guests."""
     _check_place(place)
-    if not isinstance(told, (list, tuple)) or not all(isinstance(guest, dict) for guest in told):
-        raise ImageError("needs the guests as a list, as the guests module returns them")
-    addresses = {guest.get("name"): guest.get("addresses") or [] for guest in told}
+    if not isinstance(identity_file, str):
+        raise ImageError(f"must be the path of a private key, is {identity_file!r:.80}", "identity_file")
+    addresses = _addresses(told)
     instances = []
     for platform in _platforms(config, defaults):
         name = guest_name(platform.name, place)
@@ -81,6 +83,31 @@ def molecule_instances(told, config, place, identity_file: str, defaults=None) -
             }
         )
     return instances
+
+
+def _addresses(told) -> dict[str, list]:
+    """Return the addresses of each guest, by its name, from what the guests module told; raise ImageError."""
+    if not isinstance(told, (list, tuple)) or not all(isinstance(guest, dict) for guest in told):
+        raise ImageError("needs the guests as a list, as the guests module returns them")
+    known = {}
+    for number, guest in enumerate(told):
+        name, addresses = guest.get("name"), guest.get("addresses") or []
+        if not isinstance(name, str) or not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+            raise ImageError("needs a name and a list of addresses, as the guests module returns them", f"guests[{number}]")
+        known[name] = addresses
+    return known
+
+
+def _is_address(told) -> bool:
+    return isinstance(told, str) and _version(told) is not None
+
+
+def _version(address: str) -> Optional[int]:
+    """Return 4 or 6, or None for what is no address."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).version
+    except ValueError:
+        return None
 
 
 def guest_name(instance: str, place: dict) -> str:
@@ -108,7 +135,7 @@ def _platforms(config, defaults) -> list[Platform]:
     if not isinstance(plain, list) or not plain:
         raise ImageError("has no platforms; each is a guest, with name and image", "molecule.yml")
     problems = Problems()
-    shared = _options(Asker(defaults or {}, "molecule_guest", problems))
+    shared = _options(Asker({} if defaults is None else defaults, "molecule_guest", problems))
     platforms = [_platform(one, number, problems) for number, one in enumerate(plain)]
     problems.raise_any()
     names = [platform.name.lower() for platform in platforms]
@@ -190,5 +217,5 @@ def _user_data(own, platform: Platform, key: Optional[str]) -> str:
 
 def _best(addresses) -> Optional[str]:
     """Return the address that is most likely reached: of IPv4, if there is one."""
-    known = sorted(addresses, key=lambda address: ipaddress.ip_address(address.partition("%")[0]).version)
+    known = sorted(addresses, key=_version)
     return known[0] if known else None

@@ -20,19 +20,33 @@ def rollout_guests(guests, image: Optional[str] = None, timeout: Optional[int] =
 
     With `told`, what a module said of these guests, they have their names and no more than the way back needs.
     """
-    if not isinstance(guests, (list, tuple)):
-        raise ImageError(f"a list of guests is needed, not {type(guests).__name__}")
-    for number, guest in enumerate(guests):
-        if not isinstance(guest, dict):
-            raise ImageError(f"a dictionary is needed, not {type(guest).__name__}", f"guests[{number}]")
+    _check_list(guests, "a list of guests is needed", "guests")
+    if not isinstance(image, (str, type(None))):
+        raise ImageError(f"must be the path or the URL of a descriptor, is {image!r:.80}", "image")
+    if timeout is not None and (not isinstance(timeout, int) or isinstance(timeout, bool) or timeout < 0):
+        raise ImageError(f"must be a whole number of seconds, is {timeout!r:.80}", "timeout")
     rolled = [_rolled(guest, image, timeout) for guest in guests if guest.get("state") != "absent"]
     if told is None:
         return rolled
+    _check_list(told, "what virt.image.generation returns as guests is needed, a list", "told")
+    for number, result in enumerate(told):
+        if not isinstance(result.get("name"), str):
+            named = result.get("name")
+            raise ImageError(f"the name of a guest is needed, as virt.image.generation returns it; is {named!r:.80}", f"told[{number}]")
     if len(told) != len(rolled):
         raise ImageError(f"{len(rolled)} guests stay, and something was told of {len(told)}")
     return [
         {"name": result["name"], **{key: guest[key] for key in BACK if key in guest}} for guest, result in zip(rolled, told)
     ]
+
+
+def _check_list(plain, needed: str, where: str) -> None:
+    """Raise ImageError for what is no list of dictionaries."""
+    if not isinstance(plain, (list, tuple)):
+        raise ImageError(f"{needed}, not {type(plain).__name__}", None if where == "guests" else where)
+    for number, one in enumerate(plain):
+        if not isinstance(one, dict):
+            raise ImageError(f"a dictionary is needed, not {type(one).__name__}", f"{where}[{number}]")
 
 
 def _rolled(guest: dict, image: Optional[str], timeout: Optional[int]) -> dict:
@@ -49,5 +63,5 @@ def _rolled(guest: dict, image: Optional[str], timeout: Optional[int]) -> dict:
 def _seconds(told) -> Optional[int]:
     try:
         return int(told)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None

@@ -123,7 +123,7 @@ def seconds_of(told) -> Optional[float]:
     """Return a number of seconds; templates may have made a text of it."""
     try:
         value = None if told is None or isinstance(told, bool) else float(told)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     # Neither endless nor no number at all.
     return value if value is not None and abs(value) < 1e12 else None
