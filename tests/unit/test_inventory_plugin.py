@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -19,6 +17,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.values import to_
 from ansible_collections.virt.image.plugins.module_utils._io.connection import STATES
 from ansible_collections.virt.image.plugins.plugin_utils.untemplated import PLAIN, untemplated
 from ansible_collections.virt.image.tests.unit.conftest import collection_path
+from ansible_collections.virt.image.tests.unit.inventories import Inventories
 from ansible_collections.virt.image.tests.unit.support import PLUGINS, text
 
 DOCUMENTATION = yaml.safe_load(plugin.DOCUMENTATION)
@@ -38,8 +37,16 @@ def answer(*guests, left_out=()):
     return {"answer": to_plain(telling.Answer("kvm1", guests, left_out, ()))}
 
 
+@pytest.fixture(scope="module")
+def ansible(tmp_path_factory):
+    """Return Ansible, loaded once for all calls of ansible-inventory."""
+    made = Inventories(collection_path(), tmp_path_factory.mktemp("home"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def fleet(tmp_path):
+def fleet(tmp_path, ansible):
     """Return what libvirts reply, by URI, and the way to the inventory of them."""
 
     class Fleet:
@@ -62,22 +69,9 @@ def fleet(tmp_path):
             python.chmod(0o755)
             usual = {"plugin": "virt.image.guests", "python_interpreter": str(python)}
             (tmp_path / name).write_text(yaml.safe_dump({**usual, **self.config, **config}))
-            done = subprocess.run(
-                [sys.executable, "-m", "ansible", "inventory", "-i", tmp_path / name, *(options or ["--list"])],
-                cwd=tmp_path,
-                env={
-                    **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE")},
-                    "ANSIBLE_COLLECTIONS_PATH": str(collection_path()),
-                    "ANSIBLE_HOME": str(tmp_path),
-                    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-                    "COLUMNS": "10000",
-                },
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert "Traceback" not in done.stderr
-            return done.stdout, " ".join(done.stderr.split()), done.returncode
+            out, err, code = ansible.ask(tmp_path, "-i", tmp_path / name, *(options or ["--list"]))
+            assert "Traceback" not in err
+            return out, " ".join(err.split()), code
 
         def list(self, **config):
             """Return ansible-inventory's list, and its warnings."""
