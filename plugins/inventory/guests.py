@@ -94,6 +94,7 @@ options:
         it is the guest's name.
       - Two guests that come to one name are both left out, with a warning that names them. But a guest that is on two
         hypervisors under one UUID, as after a migration, is taken from where it runs.
+      - Where one of them is in another file, Ansible makes one host of them, as of any hosts of one name. A warning names them.
       - A guest is left out, with a warning, that has a name which means something else to Ansible, such as C(localhost),
         C(all), or one with C(*), C(?), C([), C(]), a comma, a colon or white space. At the last three Ansible takes patterns
         of hosts apart. An IPv6 address can be a name. V(virt_name | replace(' ', '-'\)) makes a name of one with spaces.
@@ -118,7 +119,8 @@ options:
       - What groups are made of. With the usual prefix, a guest of version 1.0 of the image web that runs on kvm1 is in
         C(virt_image_web), in C(virt_version_web_1_0), in C(virt_state_running) and C(virt_hypervisor_kvm1).
       - In the names of groups, what is no letter, digit or C(_) becomes C(_). So the images web-a and web.a have one group, and so
-        have version 1 of debian-12 and version 12-1 of debian. A warning names them.
+        have version 1 of debian-12 and version 12-1 of debian. A warning names them, also where they are of several files.
+      - The same version of an image on the hypervisors of several files is one group, as it is meant to be.
       - All guests are in C(virt_guests), whatever is here.
     type: list
     elements: str
@@ -185,14 +187,17 @@ groups:
 
 import hashlib
 import json
+from weakref import WeakKeyDictionary
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._core.inventory import (
+    Met,
     Preferences,
     Seen,
+    doubled_hosts,
     groups_of,
     merged_groups,
     parse_targets,
@@ -211,6 +216,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """The guests of one or many libvirts."""
 
     NAME = "virt.image.guests"
+    # By the group of all hosts, which the files of a run have together: each has a plugin of its own, and a proxy of the inventory.
+    _met: WeakKeyDictionary = WeakKeyDictionary()
 
     def verify_file(self, path):
         """Return whether the file may be this plugin's."""
@@ -226,8 +233,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             named = [(self._name_of(seen), seen) for seen in guests]
             names = settle_names(named)
             self._tell([*troubles, *names.left_out])
+            met = self._met.setdefault(inventory.groups["all"], Met())
             grouping = self.get_option("group_by"), self.get_option("group_prefix")
-            for warning in merged_groups(names.kept.values(), *grouping, self._sanitize_group_name):
+            merged = merged_groups(names.kept.values(), *grouping, self._sanitize_group_name, met)
+            for warning in [*merged, *doubled_hosts(names.kept, met)]:
                 self.display.warning(f"{self.NAME}: {warning}")
             for name, seen in sorted(names.kept.items()):
                 self._add(name, seen)

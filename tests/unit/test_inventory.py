@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ansible.inventory.manager import split_host_pattern
 
 from ansible_collections.virt.image.plugins.module_utils._core.inventory import (
+    Met,
     Preferences,
     Seen,
     Target,
@@ -222,6 +223,18 @@ def test_groups_of_which_the_names_coincide(many, merged):
 def test_hypervisors_of_which_the_names_coincide():
     (told,) = merged_groups([seen("kvm-1"), seen("kvm.1")], ["hypervisor"], "", lambda name: re.sub(r"\W", "_", name))
     assert told.startswith("group hypervisor_kvm_1 is of hypervisor kvm-1 and of hypervisor kvm.1: ")
+
+
+def test_a_group_of_another_inventory_is_warned_of_once():
+    met = Met()
+
+    def told(*many):
+        return merged_groups([seen(**one) for one in many], ["version"], "", lambda name: re.sub(r"\W", "_", name), met)
+
+    first, other = {"image": "web", "version": "1_2"}, {"image": "web_1", "version": "2"}
+    assert told(first) == told(first) == []
+    assert len(told(other)) == 1
+    assert told(first, other) == []
 
 
 def test_names_that_two_have_are_nobody_s():

@@ -30,7 +30,7 @@ def guest(name, state="running", **facts):
     """Return what a libvirt tells of a guest, as the program writes it."""
     look = report.Look(name, text("live/web1.xml"), state)
     told = telling.tell_guest(look, {"lease": LEASE} if state == "running" else {})
-    return replace(told, facts=replace(told.facts, name=name, uuid=name, **facts))
+    return replace(told, facts=replace(told.facts, **{"name": name, "uuid": name, **facts}))
 
 
 def answer(*guests, left_out=()):
@@ -162,6 +162,23 @@ def test_a_play_on_an_image_reaches_no_other_image(fleet, tmp_path):
     assert "guest x all of kvm1 (qemu:///system) is left out: its name in the inventory is a pattern of hosts: x all; " in warnings
     told, _warnings = fleet.list(hostnames=["virt_name | replace(' ', '-')"])
     assert sorted(told["_meta"]["hostvars"]) == ["new", "old", "x-all"]
+
+
+def test_two_inventories_of_one_run(fleet, tmp_path):
+    other = {"plugin": "virt.image.guests", "python_interpreter": str(tmp_path / "python"), "uris": ["test:///other"]}
+    (tmp_path / "other.virt_image.yml").write_text(yaml.safe_dump(other))
+    both = ("-i", tmp_path / "other.virt_image.yml", "--list")
+    # The same version of an image on other hypervisors is one group.
+    fleet.replies["qemu:///system"] = answer(guest("a", image="web", version="1_2"))
+    fleet.replies["test:///other"] = answer(guest("b", image="web", version="1_2"))
+    out, said, code = fleet.run(*both)
+    assert (json.loads(out)["virt_version_web_1_2"]["hosts"], said, code) == (["a", "b"], "", 0)
+    # Another thing, or another guest of that name, is told.
+    fleet.replies["test:///other"] = answer(guest("b", image="web_1", version="2"), guest("a", uuid="other"))
+    _out, said, code = fleet.run(*both)
+    group = "group virt_version_web_1_2 is of version 1_2 of image web and of version 2 of image web_1: "
+    host = "guest a of kvm1 (test:///other) and guest a of kvm1 (qemu:///system) are one host of the inventory: "
+    assert code == 0 and group in said and host in said
 
 
 def test_the_cache(fleet, tmp_path):

@@ -64,6 +64,14 @@ class Names:
     left_out: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Met:
+    """What the inventories of one run have made so far: what each group is of, and whose each host is."""
+
+    groups: dict[str, set] = field(default_factory=dict)
+    hosts: dict[str, Seen] = field(default_factory=dict)
+
+
 def parse_targets(plain_uris) -> tuple[Target, ...]:
     """Return the libvirts of the option uris, a list of texts and of dictionaries; raise ImageError for all mistakes."""
     problems = Problems()
@@ -141,17 +149,36 @@ def groups_of(seen: Seen, group_by, prefix: str) -> dict[str, str]:
     return groups
 
 
-def merged_groups(many, group_by, prefix: str, safe) -> list[str]:
-    """Return a warning of each group that has the guests of two things, such as images; `safe` makes a group's name."""
+def merged_groups(many, group_by, prefix: str, safe, met: Optional[Met] = None) -> list[str]:
+    """Return a warning of each group that has the guests of two things, such as images; `safe` makes a group's name.
+
+    Other inventories may have made the same groups before (`met`): Ansible knows one group of a name.
+    """
     made: dict = {}
     for seen in many:
         for group, of in groups_of(seen, group_by, prefix).items():
             made.setdefault(safe(group), set()).add(of)
-    return [
-        f"group {group} is of {' and of '.join(sorted(of))}: their names differ in nothing that a group's name tells"
-        for group, of in sorted(made.items())
-        if len(of) > 1
-    ]
+    warnings = []
+    for group, of in sorted(made.items()):
+        known = met.groups.setdefault(group, set()) if met else set()
+        both = known | of
+        if len(both) > 1 and both != known:
+            warnings.append(f"group {group} is of {' and of '.join(sorted(both))}: their names differ in nothing that a group's name tells")
+        known |= of
+    return warnings
+
+
+def doubled_hosts(kept: dict[str, Seen], met: Met) -> list[str]:
+    """Return a warning of each host that another inventory made of another guest: to Ansible they are one host."""
+    warnings = []
+    for name, seen in sorted(kept.items()):
+        other = met.hosts.setdefault(name, seen)
+        if other.guest.facts.uuid != seen.guest.facts.uuid:
+            warnings.append(
+                f"guest {seen} and guest {other} are one host of the inventory: another inventory of this run has {plain(name)}, too; "
+                "the option hostnames gives them different names"
+            )
+    return warnings
 
 
 def settle_names(named) -> Names:
