@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +31,17 @@ def pytest_configure(config):
 
 
 sys.path.insert(0, str(collection_path()))
+
+
+@pytest.fixture(scope="session")
+def ansible(tmp_path_factory):
+    """Return Ansible's commands, which are loaded once."""
+    from ansible_collections.virt.image.tests.unit.ansible_cli import Ansible
+
+    made = Ansible(collection_path(), tmp_path_factory.mktemp("home"))
+    yield made
+    made.close()
+
 
 # A slow machine is no defect. The same examples each time, so that what passes here passes elsewhere too; new ones for
 # a person who looks for defects.

@@ -16,8 +16,6 @@ from ansible_collections.virt.image.plugins.module_utils._core import inventory,
 from ansible_collections.virt.image.plugins.module_utils._core.values import to_plain
 from ansible_collections.virt.image.plugins.module_utils._io.connection import STATES
 from ansible_collections.virt.image.plugins.plugin_utils.untemplated import PLAIN, untemplated
-from ansible_collections.virt.image.tests.unit.conftest import collection_path
-from ansible_collections.virt.image.tests.unit.inventories import Inventories
 from ansible_collections.virt.image.tests.unit.support import PLUGINS, text
 
 DOCUMENTATION = yaml.safe_load(plugin.DOCUMENTATION)
@@ -35,14 +33,6 @@ def guest(name, state="running", **facts):
 
 def answer(*guests, left_out=()):
     return {"answer": to_plain(telling.Answer("kvm1", guests, left_out, ()))}
-
-
-@pytest.fixture(scope="module")
-def ansible(tmp_path_factory):
-    """Return Ansible, loaded once for all calls of ansible-inventory."""
-    made = Inventories(collection_path(), tmp_path_factory.mktemp("home"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -69,7 +59,7 @@ def fleet(tmp_path, ansible):
             python.chmod(0o755)
             usual = {"plugin": "virt.image.guests", "python_interpreter": str(python)}
             (tmp_path / name).write_text(yaml.safe_dump({**usual, **self.config, **config}))
-            out, err, code = ansible.ask(tmp_path, "-i", tmp_path / name, *(options or ["--list"]))
+            out, err, code = ansible.run(tmp_path, "inventory", "-i", tmp_path / name, *(options or ["--list"]))
             assert "Traceback" not in err
             return out, " ".join(err.split()), code
 

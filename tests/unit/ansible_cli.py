@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-inventory, many times: Ansible is loaded once, and each call has a fork of that process.
+"""ansible-inventory and ansible-playbook, many times: Ansible is loaded once, and each call has a fork of that process.
 
 So nothing of a call stays for the next, neither its caches nor its warnings, which Ansible shows once in a process. The tests
-start this as a program; a question is a line of JSON on stdin (folder, home, arguments), and so is the answer (out, err, code).
+start this as a program; a question is a line of JSON on stdin (folder, command, arguments), and so is the answer (out, err, code).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 import traceback
 
 
-class Inventories:
+class Ansible:
     """The program, as the tests see it; `collections` is the folder of Ansible's collections."""
 
     def __init__(self, collections, home) -> None:
@@ -24,15 +24,16 @@ class Inventories:
             ANSIBLE_COLLECTIONS_PATH=str(collections),
             ANSIBLE_HOME=str(home),
             ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true",
+            ANSIBLE_PIPELINING="true",
             COLUMNS="10000",
         )
         self._process = subprocess.Popen(
             [sys.executable, __file__], cwd=home, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def ask(self, folder, *arguments) -> tuple:
-        """Return what ansible-inventory says to stdout and to stderr, run in this folder, and its code."""
-        self._process.stdin.write(json.dumps([str(folder), [str(one) for one in arguments]]) + "\n")
+    def run(self, folder, command, *arguments) -> tuple:
+        """Return what a command (of COMMANDS) says to stdout and to stderr, run in this folder, and its code."""
+        self._process.stdin.write(json.dumps([str(folder), command, [str(one) for one in arguments]]) + "\n")
         self._process.stdin.flush()
         return tuple(json.loads(self._process.stdout.readline()))
 
@@ -43,12 +44,11 @@ class Inventories:
 
 
 def answer(question) -> tuple:
-    """Run ansible-inventory in a fork, and return what became of it."""
-    folder, arguments = question
+    """Run a command in a fork, and return what became of it."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
-            run(folder, arguments, out, err)
+            be(*question, out, err)
         _child, status = os.waitpid(child, 0)
         told = []
         for file in (out, err):
@@ -57,15 +57,15 @@ def answer(question) -> tuple:
     return (*told, os.waitstatus_to_exitcode(status))
 
 
-def run(folder, arguments, out, err) -> None:
-    """Be ansible-inventory; this process ends with it."""
+def be(folder, command, arguments, out, err) -> None:
+    """Be the command; this process ends with it."""
     code = 250
     try:
         os.chdir(folder)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
-        inventory.InventoryCLI.cli_executor(["ansible-inventory", *arguments])
+        COMMANDS[command].cli_executor([f"ansible-{command}", *arguments])
         code = 0
     except SystemExit as end:
         code = end.code or 0
@@ -80,7 +80,9 @@ def run(folder, arguments, out, err) -> None:
 
 if __name__ == "__main__":
     # Here, and not where the tests import this: Ansible finds collections by its own importer, pytest by that of Python.
-    from ansible.cli import inventory
+    from ansible.cli.inventory import InventoryCLI
+    from ansible.cli.playbook import PlaybookCLI
 
+    COMMANDS = {"inventory": InventoryCLI, "playbook": PlaybookCLI}
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
