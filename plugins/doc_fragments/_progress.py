@@ -16,7 +16,7 @@ options:
       - For the action plugin, which reads from this file how far the module is. Not to be set in a playbook.
     type: str
 notes:
-  - While much is copied, fetched, unpacked or converted, a line on standard error says each few seconds how far that is. The
+  - While much is read, copied, fetched, unpacked or converted, a line on standard error says each few seconds how far that is. The
     variable C(virt_image_progress) is the seconds from line to line, by default 5, or V(false) for none. There is none where
     the task has C(no_log) or C(async), or Ansible's verbosity is below 0. Over SSH that needs a connection that Ansible keeps
     (C(ControlPersist), its default); without it, a line says only how long it takes.

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - virt.image._descriptor
   - virt.image._fetch
   - virt.image._files
+  - virt.image._progress
 options:
   disk:
     description:
@@ -118,11 +119,12 @@ firmware:
 from ..module_utils._io import options
 from ..module_utils._io.describe import descriptor_info
 from ..module_utils._io.module import run
+from ..module_utils._io.progress import written
 
 
 def main() -> None:
     """Run the module."""
-    run(options.DESCRIPTOR_INFO, descriptor_info, connect=False, **options.ONE_DESCRIPTOR_INFO)
+    run(options.DESCRIPTOR_INFO, descriptor_info, connect=False, telling=written, **options.ONE_DESCRIPTOR_INFO)
 
 
 if __name__ == "__main__":

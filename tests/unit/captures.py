@@ -6,10 +6,12 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from contextlib import contextmanager
 
 from ansible_collections.virt.image.plugins.module_utils._core.errors import ImageError
 from ansible_collections.virt.image.plugins.module_utils._io import carry_capture
 from ansible_collections.virt.image.plugins.module_utils._io.capture import capture
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.tests.unit import platters
 
 MIB = 2**20
@@ -23,6 +25,20 @@ SCRATCH_ADDED = ("</storage>", '<disk file="more.raw" use="scratch" size="8" for
 def params(**given):
     usual = {"disk": None, "domain": None, "ovf": None, "folder": None, "name": None, "version": None, "replace": False}
     return {**usual, "descriptor": "image.xml", "uri": "qemu:///system", **given}
+
+
+class Heard(Jobs):
+    """Jobs, of which each that has ended is in `all`: what it was, its bytes, and how many of them it said were done."""
+
+    def __init__(self):
+        super().__init__()
+        self.all = []
+
+    @contextmanager
+    def job(self, what, total=None):
+        with super().job(what, total) as job:
+            yield job
+        self.all.append((what, total, job.done))
 
 
 def plan_of(**given):

@@ -20,6 +20,7 @@ from ansible_collections.virt.image.tests.unit.captures import (
     MIB,
     OTHER,
     SCRATCH_ADDED,
+    Heard,
     archive,
     contents,
     made,
@@ -201,6 +202,22 @@ def test_a_descriptor_alone():
     told = describe.descriptor_info({"disk": "disk.raw"}).report([])
     assert told["firmware"] == "efi" and parse_image(told["descriptor"]).disks[0].file == "disk.raw"
     assert os.listdir(".") == ["disk.raw"]
+
+
+def test_reading_a_disk_to_plan_with_tells_how_far_it_is():
+    write("disk.raw", DISK)
+    read = ("read disk.raw for its SHA-256", len(DISK), len(DISK))
+    heard = Heard()
+    describe.descriptor_info({"disk": "disk.raw"}, heard)
+    assert heard.all == [read]
+    heard = Heard()
+    capture(params(disk="disk.raw", folder="new"), heard)
+    assert heard.all == [read]
+    # A copy that is there is read, too.
+    made(disk="disk.raw", folder="new")
+    heard = Heard()
+    capture(params(disk="disk.raw", folder="new"), heard)
+    assert heard.all == [read, read]
 
 
 @pytest.mark.parametrize("folder", [None, "out"])

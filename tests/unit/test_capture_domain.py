@@ -15,6 +15,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.plan import Live
 from ansible_collections.virt.image.plugins.module_utils._io import capture as captures
 from ansible_collections.virt.image.plugins.module_utils._io import carry_capture, connection, piece
 from ansible_collections.virt.image.plugins.module_utils._io.capture import capture
+from ansible_collections.virt.image.plugins.module_utils._io.jobs import Jobs
 from ansible_collections.virt.image.tests.unit.captures import (
     DISK,
     MIB,
@@ -127,7 +128,7 @@ def test_a_chain_becomes_one_file(chain):
     assert told["image"]["disks"][0]["checksums"]["sha256"] == hashlib.sha256(contents("new")["vda.qcow2"]).hexdigest()
     assert told["image"]["disks"][0]["size_mib"] == len(DISK) // MIB
     assert os.stat("new/vda.qcow2").st_mode & 0o777 == 0o600
-    assert piece.facts_of(piece.piece_of("new/vda.qcow2"), "vda.qcow2").sight.arch == "aarch64"
+    assert piece.facts_of(piece.piece_of("new/vda.qcow2"), "vda.qcow2", Jobs()).sight.arch == "aarch64"
     # Captured as it is, it may run again.
     chain.state = "running"
     os.utime("new/image.xml", (1, 1))

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._io.capture import capture
-from ansible_collections.virt.image.tests.unit.captures import DISK, MIB, archive, contents, made, params, plan_of, write
+from ansible_collections.virt.image.tests.unit.captures import DISK, MIB, Heard, archive, contents, made, params, plan_of, write
 from ansible_collections.virt.image.tests.unit.support import message, text
 
 OVF = text("ovf/vmware.ovf")
@@ -25,6 +25,14 @@ def manifest(**changed):
     files = {"web.ovf": OVF.encode(), **DISKS}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return "".join(f"SHA256({name})= {digest}\n" for name, digest in {**sums, **changed}.items()).encode()
+
+
+def test_reading_what_is_packed_tells_how_far_it_is():
+    write("web.ova", archive({"web.ovf": OVF.encode(), "web.mf": manifest(), **DISKS}))
+    heard = Heard()
+    capture(params(ovf="web.ova", folder="new"), heard)
+    sizes = {"web.ovf": len(OVF.encode()), **{name: len(content) for name, content in DISKS.items()}}
+    assert heard.all == [(f"read {name} for its SHA-256", size, size) for name, size in sizes.items()]
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -104,6 +104,8 @@ def test_who_is_asked_how_far_long_work_is_can_tell(module):
     assert plugin.exists() == ("_progress" in SPECS[module])
     if plugin.exists():
         assert f'MODULE = "virt.image.{module}"' in plugin.read_text(encoding="utf-8")
+        assert bool(carries) != ("telling=written" in source)
+    if carries:
         carry = importlib.import_module(f"ansible_collections.virt.image.plugins.module_utils._io.{carries[1]}")
         assert callable(carry.telling)
 

@@ -23,24 +23,26 @@ from .._core.units import MIB
 from .._core.values import to_plain
 from .._core.writer import write_image
 from .capture_steps import CopyDisk, Draft, WriteDescriptor, descriptor_there, refuse_places, steps_to
+from .jobs import Jobs
 from .module import Outcome
 from .piece import disk_facts, facts_of, piece_of
 from .requirements import require
 
 
-def capture(params: dict) -> Outcome:
-    """Return the plan of a folder; raise ImageError."""
+def capture(params: dict, jobs: Optional[Jobs] = None) -> Outcome:
+    """Return the plan of a folder, which tells of its long work in `jobs`; raise ImageError."""
+    jobs = jobs or Jobs()
     mistake = params["name"] and name_mistake(params["name"])
     if mistake:
         raise ImageError(f"name {mistake}")
     file = params["descriptor"]
     if "/" in file or file.startswith(".") or file != file.strip() or file_mistake(file):
         raise ImageError(f"descriptor: {file!r:.80} is no name of a file in the folder, such as image.xml")
-    draft = _draft(params)
+    draft = _draft(params, jobs)
     path = os.path.join(draft.folder, file)
     refuse_places(draft, path)
     there = descriptor_there(path, params["replace"])
-    steps, warnings = steps_to(draft, path, there, params["replace"])
+    steps, warnings = steps_to(draft, path, there, params["replace"], jobs)
     writes = any(isinstance(step, WriteDescriptor) for step in steps)
     text = write_image(draft.image) if writes or there is None else there
     plan = Plan(
@@ -53,7 +55,7 @@ def capture(params: dict) -> Outcome:
         of=f"image {draft.image.name} in {draft.folder}",
         warnings=(*draft.warnings, *warnings),
     )
-    return Outcome(plans=[plan], report=lambda done: {**_report(done[0], path), "firmware": draft.firmware})
+    return Outcome(plans=[plan], jobs=jobs, report=lambda done: {**_report(done[0], path), "firmware": draft.firmware})
 
 
 def _report(done, path: str) -> dict:
@@ -62,10 +64,10 @@ def _report(done, path: str) -> dict:
     return {"descriptor_file": path, "descriptor": done.plan.after, "image": to_plain(image), "actions": actions}
 
 
-def _draft(params: dict) -> Draft:
+def _draft(params: dict, jobs: Jobs) -> Draft:
     if params["domain"] is not None:
         return _from_domain(params)
-    return _from_disk(params) if params["disk"] is not None else _from_ovf(params)
+    return _from_disk(params, jobs) if params["disk"] is not None else _from_ovf(params, jobs)
 
 
 def _folder(params: dict, beside: Optional[str]) -> str:
@@ -77,18 +79,18 @@ def _folder(params: dict, beside: Optional[str]) -> str:
     return os.path.abspath(os.path.expanduser(told))
 
 
-def _from_disk(params: dict) -> Draft:
+def _from_disk(params: dict, jobs: Jobs) -> Draft:
     piece = piece_of(params["disk"])
-    facts = disk_facts(piece)
+    facts = disk_facts(piece, jobs)
     image = draft_of_disk(facts, params["name"], params["version"])
     return Draft(image, facts.sight.firmware, _folder(params, os.path.dirname(piece.path)), {piece.label: piece})
 
 
-def _from_ovf(params: dict) -> Draft:
+def _from_ovf(params: dict, jobs: Jobs) -> Draft:
     # Late: most calls are of disks.
     from .package import Package
 
-    package = Package(params["ovf"])
+    package = Package(params["ovf"], jobs)
     machine = parse_ovf(package.descriptor(), package.where)
     files = [disk.file for disk in machine.disks if not disk.empty]
     if not files:
@@ -96,7 +98,7 @@ def _from_ovf(params: dict) -> Draft:
     pieces = {name: package.file(name) for name in files}
     facts: dict[str, DiskFacts] = {}
     for name, piece in pieces.items():
-        facts[name] = facts_of(piece, name, package.manifest.get(name))
+        facts[name] = facts_of(piece, name, jobs, package.manifest.get(name))
     remarks = [f"{name}: {one.unseen}" for name, one in facts.items() if one.unseen]
     unlisted = package.unlisted(pieces)
     untold = [f"not in the manifest: {', '.join(unlisted)}; nothing tells if they are as they were packed"] if unlisted else []

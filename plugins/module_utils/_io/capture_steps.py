@@ -16,6 +16,7 @@ from .._core.names import normal_file
 from .._core.units import show_size
 from .._core.writer import write_image
 from .files import part_of
+from .jobs import Jobs
 from .piece import Piece, digests, piece_of
 from .source import Folder
 
@@ -160,7 +161,7 @@ def _identity(path: str) -> Optional[tuple]:
     return status.st_dev, status.st_ino
 
 
-def steps_to(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[list, tuple[str, ...]]:
+def steps_to(draft: Draft, path: str, there: Optional[str], anew: bool, jobs: Jobs) -> tuple[list, tuple[str, ...]]:
     """Return what is to be done, and warnings; raise ImageError for what stands in the way."""
     if draft.newest is not None:
         return _steps_of_domain(draft, path, there, anew)
@@ -168,7 +169,7 @@ def steps_to(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple
     digest_of = {disk.file: disk.checksums.get("sha256") for disk in draft.image.disks}
     for name, piece in draft.pieces.items():
         target = os.path.join(draft.folder, name)
-        state = _compare(target, piece, digest_of.get(name))
+        state = _compare(target, piece, digest_of.get(name), jobs)
         if state == "another" and not anew:
             problems.add(Problem("is there, and is another file; replace: true puts the new one in its place", target))
         if state != "same":
@@ -198,7 +199,7 @@ def _check_described(draft: Draft, path: str, there: str, problems: Problems) ->
             problems.add(Problem(f"{words}; write that there, or have all of it written anew with replace: true", path))
 
 
-def _compare(target: str, piece: Piece, digest: Optional[str]) -> str:
+def _compare(target: str, piece: Piece, digest: Optional[str], jobs: Jobs) -> str:
     """Return whether a file is there: absent, same (as the one that is to come), or another."""
     if not os.path.lexists(target):
         return "absent"
@@ -206,8 +207,8 @@ def _compare(target: str, piece: Piece, digest: Optional[str]) -> str:
         return "same"
     if os.path.islink(target) or not os.path.isfile(target) or os.path.getsize(target) != piece.size:
         return "another"
-    wanted = digest or digests(piece, {"sha256"})["sha256"]
-    return "same" if digests(piece_of(target), {"sha256"})["sha256"] == wanted else "another"
+    wanted = digest or digests(piece, {"sha256"}, jobs)["sha256"]
+    return "same" if digests(piece_of(target), {"sha256"}, jobs)["sha256"] == wanted else "another"
 
 
 def _steps_of_domain(draft: Draft, path: str, there: Optional[str], anew: bool) -> tuple[list, tuple[str, ...]]:

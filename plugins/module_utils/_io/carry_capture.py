@@ -117,8 +117,9 @@ def _copy(step, part: str, checksums: dict[str, str], jobs: Jobs) -> int:
 
 def _note_digest(step, part: str, checksums: dict[str, str], jobs: Jobs) -> None:
     name = os.path.basename(step.target)
-    with jobs.job(f"read {name} for its SHA-256"):
-        checksums[name] = digests(piece_of(part), {"sha256"})["sha256"]
+    # It has another name still.
+    piece = replace(piece_of(part), label=name)
+    checksums[name] = digests(piece, {"sha256"}, jobs)["sha256"]
 
 
 def _refuse_started(step: CopyDisk) -> None:

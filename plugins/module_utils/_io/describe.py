@@ -5,27 +5,30 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from .._core.image import Image, parse_image
 from .._core.values import to_plain
+from .jobs import Jobs
 from .module import Outcome
 from .options import parse_access
 from .source import folder_of
 
 
-def descriptor_info(params: dict) -> Outcome:
+def descriptor_info(params: dict, jobs: Optional[Jobs] = None) -> Outcome:
     if params["disk"] is not None:
-        return _disk_info(params["disk"])
+        return _disk_info(params["disk"], jobs or Jobs())
     image = read_image(params)
     return Outcome(warnings=image.warnings, report=lambda _done: {"image": to_plain(image)})
 
 
-def _disk_info(path: str) -> Outcome:
+def _disk_info(path: str, jobs: Jobs) -> Outcome:
     # Late: most images have a descriptor.
     from .._core.drafting import draft_of_disk
     from .._core.writer import write_image
     from .piece import disk_facts, piece_of
 
-    facts = disk_facts(piece_of(path))
+    facts = disk_facts(piece_of(path), jobs)
     image = draft_of_disk(facts)
     told = {"image": to_plain(image), "descriptor": write_image(image), "firmware": facts.sight.firmware}
     return Outcome(report=lambda _done: told)

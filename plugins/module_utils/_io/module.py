@@ -73,22 +73,25 @@ class Done:
         return "\n".join(filter(None, (f"{first}{taken_back}", rest)))
 
 
-def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
+def run(spec: dict, act, carry=None, connect: bool = True, telling=None, **rules) -> None:
     """Run a module: `act(params, connection)` plans, and what it planned is applied unless in check mode.
 
     `carry` is the file carry.py, for the modules that change something: the others do without all that it needs.
+    Where there is no connection, `act(params, jobs)` says its long work there. `telling` is what writes that down (progress.py),
+    by default that of `carry`.
     """
+    telling = telling or (carry.telling if carry else None)
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
     try:
         require("lxml", *(["libvirt"] if connect else []))
         if connect:
             with Connection(module.params["uri"]) as connection:
-                with _telling(module, connection.jobs, carry):
+                with _telling(module, connection.jobs, telling):
                     _act(module, act, connection, carry)
         else:
-            outcome = act(module.params)
-            with _telling(module, outcome.jobs, carry):
-                _finish(module, outcome, None, carry)
+            jobs = Jobs()
+            with _telling(module, jobs, telling):
+                _finish(module, act(module.params, jobs), None, carry)
     except ImageError as error:
         module.fail_json(msg=str(error))
     except Exception as error:  # pylint: disable=broad-exception-caught
@@ -99,10 +102,10 @@ def run(spec: dict, act, carry=None, connect: bool = True, **rules) -> None:
         )
 
 
-def _telling(module: AnsibleModule, jobs: Jobs, carry):
+def _telling(module: AnsibleModule, jobs: Jobs, telling):
     """Return a context in which an action plugin, if one asks for it, is told how far long work is."""
     path = module.params.get("_progress")
-    return carry.telling(jobs, path) if path else nullcontext()
+    return telling(jobs, path) if path else nullcontext()
 
 
 def _act(module: AnsibleModule, act, connection, carry) -> None:

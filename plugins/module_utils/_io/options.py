@@ -46,15 +46,15 @@ ONE_DESCRIPTOR = {
     "required_one_of": [("path", "descriptor")],
 }
 
+# From the action plugin: the file that is to tell how far long work is.
+PROGRESS = {"_progress": {"type": "str"}}
+
 # A disk alone, of which a descriptor is written.
-DESCRIPTOR_INFO = {**DESCRIPTOR, "disk": {"type": "path"}}
+DESCRIPTOR_INFO = {**DESCRIPTOR, "disk": {"type": "path"}, **PROGRESS}
 ONE_DESCRIPTOR_INFO = {
     "mutually_exclusive": [("path", "descriptor", "disk")],
     "required_one_of": [("path", "descriptor", "disk")],
 }
-
-# From the action plugin: the file that is to tell how far long work is.
-PROGRESS = {"_progress": {"type": "str"}}
 
 CAPTURE = {
     "disk": {"type": "path"},

@@ -12,6 +12,7 @@ from .._core import xml
 from .._core.errors import ImageError
 from .._core.ovf import MAX_MANIFEST, parse_manifest
 from .._core.tar import read_members
+from .jobs import Jobs
 from .piece import Piece, digests, piece_of
 from .source import Folder, compare
 
@@ -19,7 +20,8 @@ from .source import Folder, compare
 class Package:
     """An OVF and what is beside it; `files` are those of an archive, None in a folder."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, jobs: Jobs) -> None:
+        self._jobs = jobs
         self.path = os.path.abspath(os.path.expanduser(path))
         self._whole = piece_of(self.path)
         self._files: Optional[dict[str, Piece]] = None
@@ -51,7 +53,7 @@ class Package:
         """Return the OVF's bytes; raise ImageError where the manifest says otherwise."""
         piece = self.file(self.name)
         told = self.manifest.get(self.name, {})
-        compare(digests(piece, set(told)), told, self.name, self.path)
+        compare(digests(piece, set(told), self._jobs), told, self.name, self.path)
         return _content(piece, xml.MAX_BYTES)
 
     def file(self, name: str) -> Piece:

@@ -15,7 +15,8 @@ from .._core.errors import ImageError
 from .._core.header import HEADER_BYTES, TAIL_BYTES, Header, read_header
 from .._core.names import file_mistake, plain
 from .._core.sight import Sight, look_at
-from .source import CHUNK, compare, look_into, new_hash, opened
+from .jobs import Jobs
+from .source import compare, digests_of, look_into, opened
 from .unpack import content_head
 
 # What is looked at lies close together: tables at the beginning, the loader at the beginning of its partition.
@@ -81,7 +82,7 @@ def piece_of(path: str) -> Piece:
     return Piece(path, os.path.basename(path), 0, size)
 
 
-def facts_of(piece: Piece, name: str, told: Optional[dict[str, str]] = None) -> DiskFacts:
+def facts_of(piece: Piece, name: str, jobs: Jobs, told: Optional[dict[str, str]] = None) -> DiskFacts:
     """Return all that is known of a disk file, which is called so in its descriptor.
 
     Raises ImageError for a file that is no disk, and for one whose digests (hex, by kind) are not those that were told.
@@ -97,7 +98,7 @@ def facts_of(piece: Piece, name: str, told: Optional[dict[str, str]] = None) -> 
         raise ImageError(
             f"builds on {header.backing!r:.80}; qemu-img convert -O qcow2 makes a file of it that stands alone", piece.where
         )
-    found = digests(piece, {"sha256", *(told or {})})
+    found = digests(piece, {"sha256", *(told or {})}, jobs)
     compare(found, told or {}, piece.label, piece.where)
     sight, unseen = _sight(piece, header, packing)
     return DiskFacts(name, header, found["sha256"], sight, unseen)
@@ -111,22 +112,18 @@ def _refuse_archive(piece: Piece) -> None:
         raise ImageError("is a tar archive; unpack it, and take the disk that is in it (for an .ova: the option ovf)", piece.where)
 
 
-def disk_facts(piece: Piece) -> DiskFacts:
+def disk_facts(piece: Piece, jobs: Jobs) -> DiskFacts:
     """Return what is known of a disk file that is to be an image; raise ImageError."""
     mistake = file_mistake(piece.label)
     if mistake:
         raise ImageError(f"the name of the file {mistake}, so that no descriptor can name it", piece.path)
-    return facts_of(piece, piece.label)
+    return facts_of(piece, piece.label, jobs)
 
 
-def digests(piece: Piece, kinds) -> dict[str, str]:
-    """Return the digests of a piece in hex, by kind, in one reading."""
-    hashes = {kind: new_hash(kind) for kind in kinds}
-    with piece.opened() as reader:
-        while block := reader.read(CHUNK):
-            for one in hashes.values():
-                one.update(block)
-    return {kind: one.hexdigest() for kind, one in hashes.items()}
+def digests(piece: Piece, kinds, jobs: Jobs) -> dict[str, str]:
+    """Return the digests of a piece in hex, by kind, in one reading, which is a job."""
+    with piece.opened() as reader, jobs.job(f"read {piece.label} for its SHA-256", piece.size) as job:
+        return digests_of(reader, kinds, job)
 
 
 def _sight(piece: Piece, header: Header, packing) -> tuple[Sight, str]:

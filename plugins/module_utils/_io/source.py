@@ -122,7 +122,7 @@ class Folder:
         """Return the file's digests in hex by kind, in one reading, of which a `job` tells how far it is."""
         try:
             with self._opened(file.path, file.label) as content:
-                return _digests(content, kinds, job)
+                return digests_of(content, kinds, job)
         except OSError as error:
             raise ImageError(f"cannot read {file.label}: {error.strerror}", file.path) from None
 
@@ -235,7 +235,8 @@ def new_hash(kind: str, data: bytes = b""):
     return hashlib.new(kind, data, usedforsecurity=kind not in WEAK)
 
 
-def _digests(file, kinds, job: Optional[Job]) -> dict[str, str]:
+def digests_of(file, kinds, job: Optional[Job]) -> dict[str, str]:
+    """Return the digests in hex, by kind, of what a reader gives, in one reading, of which a `job` tells how far it is."""
     hashes = {kind: new_hash(kind) for kind in kinds}
     read = 0
     while block := file.read(CHUNK):

@@ -122,6 +122,8 @@ def ways() -> dict:
         "quiet": (piped, playbook("storage.yml", "vi-progress-e,", local), {"ANSIBLE_VERBOSITY": "-1"}),
         "fetched": (piped, playbook("storage.yml", "vi-progress-f,", SSH), {}),
         "sent": (piped, playbook("guests.yml", "vi-progress-g,", SSH), {}),
+        "read": (piped, playbook("read.yml", "vi-progress-h,vi-progress-i,", local), {}),
+        "planned": (piped, [*playbook("read.yml", "vi-progress-j,vi-progress-k,", piping), "--check"], {}),
     }
 
 
@@ -139,7 +141,7 @@ def main() -> None:
     disk = (FOLDER / "image" / "root.raw").read_bytes()
     EXTRA["progress_server"] = f"http://127.0.0.1:{server.server_port}"
     EXTRA["progress_sha256"] = hashlib.sha256(disk).hexdigest()
-    for name in (*"abcdefg", "quiet"):
+    for name in (*"abcdefghijk", "quiet"):
         (FOLDER / f"vi-progress-{name}").mkdir()
     with ThreadPoolExecutor() as pool:
         told = dict(zip(ways(), pool.map(run, ways().values())))
