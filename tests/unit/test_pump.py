@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is poured arrives byte for byte, with its digests and its holes, or an error comes through."""
+"""What is poured arrives byte for byte, with its digests and its holes."""
 
 from __future__ import annotations
 
@@ -7,67 +7,28 @@ import gzip
 import hashlib
 import io
 import os
-import random
 import tempfile
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.virt.image.plugins.module_utils._io import pump
 from ansible_collections.virt.image.plugins.module_utils._io.pump import FileWriter, pour
+from ansible_collections.virt.image.tests.unit.pumping import (  # pylint: disable=unused-import  # fixtures
+    NOISE,
+    Memory,
+    Socket,
+    _nothing_is_left,
+    all_of,
+    new_file,
+    sha256,
+)
 from ansible_collections.virt.image.tests.unit.support import examples, message
-from ansible_collections.virt.image.tests.unit.test_unpack import MIB, PACK, running
+from ansible_collections.virt.image.tests.unit.test_unpack import MIB, PACK
 
-NOISE = random.Random(7).randbytes(2 * MIB)
 # Around what matters: a page, a cell, a block.
 LENGTHS = st.sampled_from([1, 511, 4096, 65535, 65536, 65537, 131072, 262143, 262144, 262145, 600_000])
 SEGMENTS = st.lists(st.tuples(st.sampled_from(["hole", "zeros", "noise"]), LENGTHS), max_size=8)
-
-
-@pytest.fixture(scope="module", name="packed")
-def _packed():
-    return {kind: pack(NOISE[:600_000]) for kind, pack in PACK.items()}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left():
-    before = running()
-    yield
-    assert running() <= before
-
-
-class Memory:
-    """A writer that tells what it was asked for."""
-
-    def __init__(self, holes=True):
-        self.holes = holes
-        self.content, self.told, self.size = bytearray(), [], None
-
-    def write(self, offset, data):
-        assert offset == len(self.content)
-        self.content += data
-        self.told.append(("write", offset, len(data)))
-
-    def zeros(self, offset, length):
-        assert self.holes and offset == len(self.content)
-        self.content += bytes(length)
-        self.told.append(("zeros", offset, length))
-
-    def finish(self, size):
-        assert self.size is None
-        self.size = size
-
-
-class Socket:
-    """A reader that gives less than it is asked for."""
-
-    def __init__(self, content, most=1400):
-        self._content, self._most = io.BytesIO(content), most
-
-    def read(self, size):
-        return self._content.read(min(size, self._most))
 
 
 def sparse(file, segments):
@@ -82,23 +43,8 @@ def sparse(file, segments):
     return content
 
 
-@contextmanager
-def new_file(content=b""):
-    with tempfile.TemporaryFile(buffering=0) as file:
-        os.pwrite(file.fileno(), content, 0)
-        yield file
-
-
-def all_of(file):
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size + 1, 0)
-
-
 def used(file):
     return os.fstat(file.fileno()).st_blocks * 512
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
 
 
 @examples(40)
@@ -254,58 +200,6 @@ def test_most():
         assert said == f"disk: has more than {MIB} bytes (at least {2**40}){beyond}"
 
 
-@pytest.mark.parametrize("kind", PACK)
-def test_an_error_of_the_reader_comes_through(kind):
-    class Broken(Socket):
-        def read(self, size):
-            data = super().read(size)
-            if not data:
-                raise ConnectionResetError("the reader's")
-            return data
-
-    for content in (NOISE[:300_000], PACK[kind](NOISE[:300_000])[:100_000], b""):
-        with pytest.raises(ConnectionResetError, match="the reader's"):
-            pour(Broken(content), Memory(), ["sha256", "sha1"], "disk")
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space"), ValueError("x"), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("kind", [None, *PACK])
-def test_an_error_of_the_writer_comes_through(kind, error, packed):
-    class Full(Memory):
-        def write(self, offset, data):
-            if offset:
-                raise error
-            super().write(offset, data)
-
-    content = packed[kind] if kind else NOISE
-    with pytest.raises(type(error)) as found:
-        pour(io.BytesIO(content), Full(), ["sha256"], "disk")
-    assert found.value is error
-
-
-@pytest.mark.parametrize("many", [True, False])
-def test_an_error_of_the_hash_comes_through(many, monkeypatch):
-    class Broken:
-        def update(self, _block):
-            raise MemoryError("the hash's")
-
-    monkeypatch.setattr(pump.hashlib, "new", lambda kind, usedforsecurity: Broken())
-    with pytest.raises(MemoryError, match="the hash's"):
-        pour(io.BytesIO(NOISE * 10 if many else b"x"), Memory(), ["sha256"], "disk")
-
-
-def test_a_thread_that_cannot_begin(monkeypatch):
-    class Second(pump._Hasher):
-        def start(self):
-            if self.name == "hash sha1":
-                raise RuntimeError("can't start new thread")
-            super().start()
-
-    monkeypatch.setattr(pump, "_Hasher", Second)
-    with pytest.raises(RuntimeError):
-        pour(io.BytesIO(NOISE), Memory(), ["sha256", "sha1"], "disk")
-
-
 @pytest.mark.parametrize(
     "have, most, said",
     [
@@ -323,97 +217,3 @@ def test_what_an_earlier_run_left_is_cut_off():
     with new_file(NOISE) as target:
         pour(io.BytesIO(bytes(65536) + b"x"), FileWriter(target.fileno()), (), "disk")
         assert all_of(target) == bytes(65536) + b"x"
-
-
-class Sharing(FileWriter):
-    """A writer of a file system that shares blocks, as Btrfs and XFS do."""
-
-    def __init__(self, target):
-        super().__init__(target.fileno())
-        self.target = target
-
-    def clone(self, source):
-        os.pwrite(self.target.fileno(), os.pread(source, 10 * MIB, 0), 0)
-        return os.fstat(self.target.fileno()).st_size
-
-    def write(self, offset, data):
-        raise AssertionError("it was to be shared")
-
-
-@pytest.mark.parametrize("size", [0, 1, 2 * MIB])
-def test_a_file_that_is_shared(size):
-    with new_file(NOISE[:size]) as source, new_file() as target:
-        found = pour(source, Sharing(target), ["sha256"], "disk")
-        assert (found.read, found.size, found.digests) == (size, size, {"sha256": sha256(NOISE[:size])})
-        assert all_of(target) == NOISE[:size]
-
-
-def test_a_file_that_is_shared_is_not_read_for_nothing(monkeypatch):
-    with new_file() as source, new_file() as target:
-        os.ftruncate(source.fileno(), 2**40)
-        writer = Sharing(target)
-        monkeypatch.setattr(writer, "clone", lambda descriptor: 2**40)
-        monkeypatch.setattr(writer, "begin", lambda have: iter([have]))
-        found = pour(source, writer, (), "disk")
-        assert (found.read, found.size, found.digests) == (2**40, 2**40, {})
-
-
-def test_a_file_that_is_shared_is_not_too_large():
-    with new_file(NOISE) as source, new_file() as target:
-        assert message(pour, source, Sharing(target), (), "disk", 5).startswith("disk: has more than 5 bytes")
-
-
-@pytest.mark.parametrize("offset", [0, 5])
-def test_only_a_whole_plain_file_is_shared(offset):
-    with new_file() as source, new_file() as target:
-        source.write(NOISE if offset else gzip.compress(NOISE))
-        source.seek(offset)
-        with pytest.raises(AssertionError, match="shared"):
-            pour(source, Sharing(target), (), "disk")
-
-
-def test_a_file_that_is_cut_off_meanwhile(monkeypatch):
-    pread = os.pread
-
-    with new_file(NOISE) as source:
-
-        def cutting(descriptor, length, offset):
-            if descriptor == source.fileno() and offset >= MIB:
-                os.ftruncate(source.fileno(), MIB)
-            return pread(descriptor, length, offset)
-
-        monkeypatch.setattr(pump.os, "pread", cutting)
-        found = pour(source, Memory(), ["sha256"], "disk")
-        assert (found.size, found.digests) == (MIB, {"sha256": sha256(NOISE[:MIB])})
-
-
-def refuse(*_arguments):
-    raise OSError(22, "Invalid argument")
-
-
-def test_a_file_system_that_tells_no_holes(monkeypatch):
-    with new_file(NOISE) as source:
-        os.ftruncate(source.fileno(), 4 * MIB)
-        writer = Memory()
-        monkeypatch.setattr(pump.os, "lseek", refuse)
-        pour(source, writer, (), "disk")
-        assert writer.content == NOISE + bytes(2 * MIB)
-
-
-def test_a_write_that_takes_less_than_it_was_given(monkeypatch):
-    pwrite = os.pwrite
-    monkeypatch.setattr(pump.os, "pwrite", lambda descriptor, data, offset: pwrite(descriptor, data[:1000], offset))
-    with new_file() as target:
-        pour(io.BytesIO(NOISE[:300_000]), FileWriter(target.fileno()), (), "disk")
-        assert all_of(target) == NOISE[:300_000]
-
-
-@pytest.mark.parametrize("advice", ["missing", "refused"])
-def test_a_system_that_takes_no_advice(advice, monkeypatch):
-    if advice == "missing":
-        monkeypatch.delattr(pump.os, "posix_fadvise")
-    else:
-        monkeypatch.setattr(pump.os, "posix_fadvise", refuse)
-    with new_file() as target:
-        pour(io.BytesIO(NOISE * 5), FileWriter(target.fileno()), (), "disk")
-        assert all_of(target) == NOISE * 5
