@@ -77,7 +77,7 @@ GOOD = {
     "molecule_guests": [MOLECULE, PLACE, {"memory": "1 GiB"}, "ssh-ed25519 AAAA"],
     "molecule_instances": [[{"name": MADE["name"], "addresses": ["192.0.2.1"]}], MOLECULE, PLACE, "/e/key", {}],
     "rollout_guests": [ROLLED, "2.xml", 60, [{"name": "a"}]],
-    "rollout_page": [{"h": {}}, ["h"], "2.xml", "moved", NOW, 5.0, False, False, "page.html"],
+    "rollout_page": [{"h": {}}, ["h"], "2.xml", "moved", NOW, 5.0, False, False, "page.html", []],
     "status_page": [[{"host": "h"}], NOW, "page.html"],
     "status_rows": [{"h": {"guests": []}}, NOW],
     "status_table": [[{"host": "h"}]],

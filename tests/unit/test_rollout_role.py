@@ -52,7 +52,7 @@ def test_nothing_of_an_earlier_rollout_of_the_run_is_in_the_page():
     # That sets them on each host.
     assert begin["run_once"] is True and "when" not in begin
     assert {f"__rollout_{name}" for name in FACTS} <= set(facts)
-    assert all(not value or name in ("__rollout_owner", "__rollout_hosts", "__rollout_began") for name, value in facts.items())
+    assert all(not value or name in ("__rollout_owner", "__rollout_hosts", "__rollout_out", "__rollout_began") for name, value in facts.items())
 
 
 def test_a_new_page_is_its_users_alone():
