@@ -6,6 +6,8 @@ set -euo pipefail
 PARTS=(unit fuzz pairs browser integration-own sanity lint docs integration molecule)
 # What runs when it is named, or with --all: the others fill half an hour on 2 cores.
 MORE_PARTS=(sanity-newest example guides galaxy)
+# What runs with --xen only: it emulates a whole host.
+XEN_PARTS=(xen)
 declare -A DOES=(
     [unit]='pytest over tests/unit'
     [fuzz]='the tests over generated input, with more cases'
@@ -20,17 +22,19 @@ declare -A DOES=(
     [molecule]='the scenarios of molecule (root)'
     [example]='the role of examples/molecule, tested on guests as its user would (root)'
     [guides]='the guides do what they say (root)'
+    [xen]='the target xen on a real host of Xen, which QEMU emulates (root)'
     [galaxy]='the tarball in an empty environment: its documentation, and the demo (root)'
 )
 # Those that use the system's libvirtd, or leave something in it.
-LIBVIRT_PARTS=(integration)
+LIBVIRT_PARTS=(integration xen)
 # Those that have one of their own (script/apart), with these options of unshare: who fetches packages needs this machine's
 # network, and has no network of libvirt.
 declare -A APART=([molecule]='--net' [example]='--net' [guides]='--net' [galaxy]='')
 # The versions of the small guest that a part uses.
-declare -A BUILDS=([integration]='v1 v2 broken' [molecule]=v1 [example]=ssh [guides]='v1 v2' [galaxy]=v1)
-# What integration-own's targets have in their files "aliases".
+declare -A BUILDS=([integration]='v1 v2 broken' [molecule]=v1 [example]=ssh [guides]='v1 v2' [galaxy]=v1 [xen]='xen-v1 xen-v2')
+# What targets that integration leaves out have in their files "aliases".
 OWN_TARGETS=virt_image/own/
+XEN_TARGETS=virt_image/xen/
 NEWEST='ansible-core>=2.21,<2.22'
 
 # Plain pytest: no daemon, no root, and much quicker to start than ansible-test units.
@@ -162,7 +166,7 @@ shell_scripts() {
 # ansible-test runs the targets one after the other; modules run under the Python of apt's libvirt bindings.
 run_integration() {
     # Unless somebody names some.
-    [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS"
+    [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS" --exclude "$XEN_TARGETS"
     on_libvirtd integration_targets "$@"
 }
 
@@ -174,6 +178,14 @@ run_integration-own() {
     open_kvm
     integration_targets "$@"
 }
+
+# The same playbooks on a host of Xen and on this machine.
+run_xen() (
+    trap '"$ROOT/script/xen-host" down' EXIT
+    "$ROOT/script/xen-host" up
+    # It has a trap of its own.
+    (on_libvirtd integration_targets "$XEN_TARGETS" "$@")
+)
 
 integration_targets() {
     local host_python=/usr/bin/python3
@@ -189,6 +201,9 @@ guest_image_dir: $GUEST
 guest_image_v2_dir: $GUESTS/v2
 guest_image_broken_dir: $GUESTS/broken
 iso_path: /usr/lib/ipxe/ipxe.iso
+guests_dir: $GUESTS
+xen_inventory: $BUILD/xen-host/inventory.yml
+xen_ssh: $BUILD/xen-host/ssh
 END
 }
 
