@@ -98,7 +98,7 @@ copy_collection() {
     )
 }
 
-# Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken|ssh]...
+# Builds the small guest once, in the versions named (default: v1): build_guest [v1|v2|broken|ssh|xen-v1|xen-v2]...
 # The builder itself sees what is done already, so this costs nothing later. Two parts of script/test may both want one.
 build_guest() {
     local version folder arguments=() lock
@@ -114,7 +114,10 @@ build_guest() {
         broken) arguments=(--version 3 --broken) ;;
         # With an SSH server, and Python for Ansible's modules.
         ssh) arguments=(--ssh) ;;
-        *) die "no version '$version' of the guest; there are: v1 v2 broken ssh" ;;
+        # Paravirtualised, from its kernel or by pygrub, and fully virtualised.
+        xen-v1) arguments=(--xen) ;;
+        xen-v2) arguments=(--xen --version 2) ;;
+        *) die "no version '$version' of the guest; there are: v1 v2 broken ssh xen-v1 xen-v2" ;;
         esac
         if [[ ! -e $folder/image.xml ]]; then
             step "building the guest image ($version)" "$ROOT/tests/guest/build" "$folder" "${arguments[@]}"

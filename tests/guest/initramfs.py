@@ -36,6 +36,7 @@ class Identity:
     release: str
     broken: bool
     ssh: bool
+    xen: bool
 
     def files(self) -> dict[str, str]:
         """Return path -> text of the files that make the difference."""
