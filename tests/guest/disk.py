@@ -34,6 +34,7 @@ LABEL guest
 """
 GRUB = f"""\
 set default=0
+set timeout=0
 menuentry "guest" {{
   linux /{KERNEL} {CMDLINE}
   initrd /{INITRD}
