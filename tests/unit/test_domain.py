@@ -28,7 +28,7 @@ def render(case, descriptor=None, **more):
     """Return the domain of a case, or of another descriptor on its host."""
     told = {**yaml.safe_load(text(f"cases/{case}/guest.yml")), **more}
     return FILTERS["to_domain_xml"](
-        FILTERS["from_descriptor"](descriptor or text(f"cases/{case}/image.xml")),
+        FILTERS["from_descriptor"](descriptor or text(f"cases/{told.get('image', case)}/image.xml")),
         FILTERS["from_capabilities"](text(f"capabilities/{told['host']}.xml")),
         told["guest"],
         session=told.get("session", False),

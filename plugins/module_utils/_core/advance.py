@@ -19,6 +19,7 @@ from .errors import ImageError
 from .history import Edition, say
 from .lifecycle import RUNNING, UP
 from .living import plan_start, plan_waits
+from .machine import QEMU_TYPES
 from .merge import Change
 from .moves import KeepState
 from .pipeline import check_networks, keep_machine, plan_volumes, record_of, render
@@ -194,6 +195,12 @@ def _stage(sighting: Sighting, record: Record, storage: StoragePlan, stale: tupl
 def _overlays(sighting: Sighting, record: Record, storage: StoragePlan) -> tuple[RecordedDisk, ...]:
     """Return the volumes that the switch makes over the user's; `sighting.overlays` has their names."""
     had = [volume for volume in storage.volumes if volume.disk in sighting.overlays and record.disk_at(volume.path)]
+    virt_type = sighting.verdict.virt_type
+    if had and virt_type not in QEMU_TYPES:
+        raise ImageError(
+            f"user_disks: snapshot is for guests of QEMU and KVM, whose driver can merge what was written since; this one is of "
+            f"type {virt_type}; say user_disks: keep"
+        )
     blocks = [volume for volume in had if volume.kind == BLOCK]
     if blocks:
         raise ImageError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from . import xen
 from .drive import BUSES, DiskOption, Drive, ExtraDisk
 from .errors import ImageError
 from .image import Boot, Image
@@ -61,7 +62,7 @@ def assign_devices(
     `had` are the names that disks of the guest have already; they keep them, where nothing else is asked for.
     Raises ImageError for a bus that is not there, and for two disks at one place.
     """
-    requests = [_request(image, drive, (options or {}).get(drive.disk)) for drive in boot.drives]
+    requests = [_request(image, drive, (options or {}).get(drive.disk), verdict) for drive in boot.drives]
     if seed:
         requests.append(Request(SEED, "cdrom"))
     requests += [Request(extra_name(index), extra.device, None, extra.drive) for index, extra in enumerate(extras)]
@@ -78,10 +79,13 @@ def assign_devices(
     return tuple(_device(request, names[request.disk], verdict) for request in requests)
 
 
-def _request(image: Image, drive, option: Optional[DiskOption]) -> Request:
+def _request(image: Image, drive, option: Optional[DiskOption], verdict: Verdict) -> Request:
     asked = option.drive if option else Drive()
     # Another bus has other names.
     named = None if asked.bus or asked.target else drive.target
+    if named and verdict.virt_type == xen.TYPE and named.startswith("vd"):
+        # No virtio there: libxl has Xen's own bus, whose first four disks a BIOS sees as those of IDE.
+        named = f"x{named}"
     is_floppy = (asked.target or drive.target or "").startswith("fd") if not asked.bus else asked.bus == "fdc"
     kind = "cdrom" if image.disk(drive.disk).format == "iso" else "floppy" if is_floppy else "disk"
     return Request(drive.disk, kind, named, asked)
@@ -97,7 +101,11 @@ def _fixed_names(requests: list[Request], verdict: Verdict) -> dict[str, str]:
             raise ImageError(f"{request.disk} and {other} are both asked to be {target}; give one another target")
         if target:
             names[request.disk] = target
-    named = {request.disk: request.named for request in requests if request.named}
+    named: dict[str, str] = {}
+    for request in requests:
+        # Of two that are the same on Xen's bus (vda and xvda) the later one takes the next that is free.
+        if request.named and request.named not in named.values():
+            named[request.disk] = request.named
     for disk, name in named.items():
         if _is_taken(name, set(names.values())):
             other = next(other for other, taken in names.items() if _is_taken(name, {taken}))
@@ -143,9 +151,11 @@ def _device(request: Request, target: str, verdict: Verdict) -> Device:
 def _disk_prefix(boot: Boot, verdict: Verdict) -> str:
     if verdict.type == "xen":
         return "xvd"
-    if verdict.virt_type == "xen":
-        return "hd"
-    named = next((TARGET.fullmatch(drive.target)[1] for drive in boot.drives if drive.target), "vd")
+    named = next((TARGET.fullmatch(drive.target)[1] for drive in boot.drives if drive.target), "")
+    if verdict.virt_type == xen.TYPE:
+        # One that has no driver for Xen's bus sees those of IDE.
+        return "xvd" if named in ("vd", "xvd") else "hd"
+    named = named or "vd"
     if named == "hd" and not has_ide(verdict):
         return _prefix_without_ide(verdict)
     # A guest whose first disk is on IDE may have no driver for virtio.
@@ -173,8 +183,16 @@ def _next_name(prefix: str, taken: set) -> str:
 
 
 def _is_taken(name: str, taken: set) -> bool:
-    # vda1 takes vda as well: a disk and its partition cannot both be devices.
-    return any(one.rstrip("0123456789") == name.rstrip("0123456789") for one in taken)
+    return any(_place_of(one) == _place_of(name) for one in taken)
+
+
+def _place_of(name: str) -> str:
+    """Return what a name takes: vda1 takes vda, for a disk and its partition cannot both be devices.
+
+    Xen shows xvda to a BIOS as hda (libxl__build_device_model_args_new, libxl_dm.c), so that both would be one disk.
+    """
+    whole = name.rstrip("0123456789")
+    return whole[1:].replace("vd", "hd", 1) if whole.startswith("xvd") else whole
 
 
 def _bus(target: str, verdict: Verdict) -> Optional[str]:
@@ -198,5 +216,7 @@ def _refuse_missing_bus(request: Request, target: str, bus: Optional[str], verdi
     for key in ("iothread", "queues"):
         if getattr(request.drive, key) and bus != "virtio":
             raise ImageError(f"{request.disk}: {key} is for disks on bus virtio, and {target} is on {bus}")
+    if verdict.virt_type == xen.TYPE and bus not in (None, *xen.BUSES):
+        raise ImageError(f"{request.disk} is asked to be on {bus}; guests of type xen have {', '.join(xen.BUSES)}")
     if bus == "xen" and verdict.virt_type in QEMU_TYPES:
         raise ImageError(f"{request.disk} is named {target}, which is on Xen's bus; the guest is of type {verdict.virt_type}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .chain import PATHS, render_backing, source_of
 from .devices import Device
 from .drive import BYTE_LIMITS, IO_LIMITS, Drive, ExtraDisk
@@ -28,6 +28,9 @@ def render_disk(device: Device, volume: Volume, verdict: Verdict):
     top, below = volume.layers[0], volume.layers[1:]
     qemu = verdict.virt_type in QEMU_TYPES
     type = "block" if volume.kind == BLOCK else "file"
+    mistake = verdict.virt_type == xen.TYPE and xen.format_mistake(top.format, volume.use == "system")
+    if mistake:
+        raise ImageError(f"disk {volume.disk} {mistake}")
     return xml.element(
         "disk",
         {"type": type, "device": device.kind},

@@ -9,6 +9,7 @@ Source: https://libvirt.org/formatdomain.html.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import uuid
 from dataclasses import dataclass, field
 from typing import Optional
@@ -95,7 +96,7 @@ def render_domain(parts: Parts, identity: Identity):
         xml.leaf("uuid", identity.uuid),
         xml.leaf("title", image.label and image.label.replace("\n", " ")),
         xml.leaf("description", image.description),
-        *render_memory(memory, guest.max_memory_kib),
+        *render_memory(memory, guest.max_memory_kib, verdict.virt_type),
         render_backing_memory(guest.hugepages, guest.peripherals.filesystems),
         render_vcpu(guest.processor, vcpus),
         xml.leaf("iothreads", guest.processor.iothreads),
@@ -114,6 +115,17 @@ def absent_places(verdict: Verdict) -> tuple[str, ...]:
     return tuple(f"features/{name}" for name, on in (verdict.features or {}).items() if not on)
 
 
+def _emulator(verdict: Verdict) -> Optional[str]:
+    """Return the emulator's path; None where there is none, or where libxl knows better which.
+
+    Today's libvirt tells the path that it was built with (libxl_capabilities.c), which Debian for one does not have; a
+    guest with it is refused at its start. libxl takes its own where nothing is said.
+    """
+    told = verdict.emulator
+    is_libxl_s = verdict.virt_type == "xen" and posixpath.basename(told or "").startswith("qemu-system-")
+    return None if verdict.type == "xen" or is_libxl_s else told
+
+
 def _sources(volumes: dict, extras: dict) -> dict[str, tuple]:
     """Return what each disk is, as source_of tells it of a rendered one."""
     own = {name: (("dev" if volume.kind == BLOCK else "file", volume.path),) for name, volume in volumes.items()}
@@ -130,7 +142,7 @@ def _devices(parts: Parts, identity: Identity):
     return xml.element(
         "devices",
         None,
-        None if verdict.type == "xen" else xml.leaf("emulator", verdict.emulator),
+        xml.leaf("emulator", _emulator(verdict)),
         *(
             render_extra_disk(device, extras[device.disk])
             if device.disk in extras

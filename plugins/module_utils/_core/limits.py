@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from . import xen
 from .errors import ImageError, Problem, Problems
 from .guest import Guest
 from .machine import QEMU_TYPES
@@ -29,7 +30,18 @@ def refuse_what_the_type_lacks(guest: Guest, verdict: Verdict) -> None:
             problems.add(Problem(f"{option} is for guests of QEMU and KVM; this one is of type {type}"))
     if guest.peripherals.hostdevs and type not in WITH_HOSTDEVS:
         problems.add(Problem(f"hostdevs is for guests of QEMU, KVM and Xen; this one is of type {type}"))
+    for mistake in _xen_mistakes(guest, verdict) if type == xen.TYPE else ():
+        problems.add(Problem(mistake))
     problems.raise_any()
+
+
+def _xen_mistakes(guest: Guest, verdict: Verdict) -> list[str]:
+    """Return what a guest asks that libvirt's driver for Xen would refuse when the guest starts."""
+    found = [xen.screen_mistake(guest.graphics.type, verdict)]
+    for index, extra in enumerate(guest.extra_disks):
+        mistakes = xen.source_mistake(extra.type, extra.protocol), xen.format_mistake(extra.format, False)
+        found += [mistake and f"extra_disks[{index}] {mistake}" for mistake in mistakes]
+    return [mistake for mistake in found if mistake]
 
 
 def _asked(guest: Guest) -> dict[str, bool]:
@@ -43,5 +55,6 @@ def _asked(guest: Guest) -> dict[str, bool]:
         "filesystems": bool(devices.filesystems),
         "hugepages": guest.hugepages is not None,
         "iothreads": guest.processor.iothreads is not None,
+        "wait.agent": guest.wait.agent,
         "the tuning of disks": any(disk.drive.tuned for disk in (*disks, *guest.extra_disks)),
     }

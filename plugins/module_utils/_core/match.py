@@ -14,6 +14,9 @@ from .image import FEATURES, Boot, Image
 
 # What capabilities call the guests of a boot type; "linux" is what libvirt before 0.3 called paravirtualised ones.
 OS_TYPES = {"hvm": ("hvm",), "xen": ("xen", "linux")}
+# The machine of paravirtualised guests in a container of the hardware (PVH), and the os type of those that have it. A kernel
+# must be built for it, so it is taken only where a user asks for it.
+PVH = "xenpvh"
 # Domain types whose guests' instructions are emulated, from the faster to the slower; all others have the hardware's help.
 EMULATED = ("kqemu", "qemu")
 # So many names of what a host has are told.
@@ -135,7 +138,8 @@ def _judge(index: int, boot: Boot, host: Host, wish: Wish) -> Verdict:
 
 def _candidates(boot: Boot, host: Host, wish: Wish) -> tuple[list, list[str]]:
     """Return the kinds of guest and domain types that can run an alternative, and what speaks against the others."""
-    kinds = [guest for guest in host.guests if guest.os_type in OS_TYPES.get(boot.type, ()) and guest.arch == boot.arch]
+    os_types = os_types_of(boot.type, wish.machine)
+    kinds = [guest for guest in host.guests if guest.os_type in os_types and guest.arch == boot.arch]
     offered = [(kind, domain) for kind in kinds for domain in kind.domains]
     if not offered:
         return [], [_no_kind(boot, host, kinds)]
@@ -151,6 +155,11 @@ def _candidates(boot: Boot, host: Host, wish: Wish) -> tuple[list, list[str]]:
         if asked and not wrong:
             fitting.append((kind, domain))
     return fitting, obstacles
+
+
+def os_types_of(type: str, machine: Optional[str]) -> tuple[str, ...]:
+    """Return what capabilities call the guests of a boot type that are to have that machine."""
+    return (*OS_TYPES.get(type, ()), *((PVH,) if type == "xen" and machine == PVH else ()))
 
 
 def _guests(kind: HostGuest) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .asker import Asker
 from .errors import ImageError
 from .peripherals import Filesystem
@@ -43,14 +43,17 @@ def memory_mistake(memory_kib: int, most_kib: Optional[int]) -> Optional[str]:
     return None
 
 
-def render_memory(memory_kib: int, most_kib: Optional[int]) -> tuple:
+def render_memory(memory_kib: int, most_kib: Optional[int], virt_type: Optional[str] = None) -> tuple:
     """Return <memory>, what there can be, and <currentMemory>, what there is; raise ImageError."""
     mistake = memory_mistake(memory_kib, most_kib)
     if mistake:
         raise ImageError(mistake)
+    most, now = most_kib or memory_kib, memory_kib
+    if virt_type == xen.TYPE:
+        most, now = xen.whole_mib(most), xen.whole_mib(now)
     return (
-        xml.element("memory", {"unit": "KiB"}, most_kib or memory_kib),
-        xml.element("currentMemory", {"unit": "KiB"}, memory_kib),
+        xml.element("memory", {"unit": "KiB"}, most),
+        xml.element("currentMemory", {"unit": "KiB"}, now),
     )
 
 

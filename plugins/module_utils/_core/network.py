@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .asker import Asker
 from .errors import ImageError, Problem
 from .machine import QEMU_TYPES
@@ -202,6 +202,9 @@ def render_interface(network: Network, mac: str, verdict: Verdict):
         raise ImageError(f"networks: a script is for type ethernet under {verdict.virt_type}, and this is {network.type}")
     if qemu and network.ip and network.type != "user":
         raise ImageError(f"networks: ip is for type user under {verdict.virt_type}, and this is {network.type}")
+    mistake = verdict.virt_type == xen.TYPE and xen.network_mistake(network.type, network.script, network.model, verdict)
+    if mistake:
+        raise ImageError(f"networks: {mistake}")
     model = network.model or ("virtio" if qemu else None)
     return xml.element(
         "interface",

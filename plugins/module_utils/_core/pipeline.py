@@ -13,7 +13,7 @@ from .chain import source_of
 from .errors import ImageError
 from .identity import keep_identity, networks_of
 from .lifecycle import RUNNING
-from .match import Verdict
+from .match import Verdict, os_types_of
 from .merge import Change
 from .moves import DropState
 from .offer import offered_to
@@ -139,7 +139,7 @@ def keep_machine(sighting: Sighting) -> Verdict:
     known = {
         name
         for guest in sighting.host.guests
-        if guest.arch == verdict.arch
+        if guest.arch == verdict.arch and guest.os_type in os_types_of(verdict.type, machine)
         for offered in guest.domains
         if offered.type == verdict.virt_type
         for name in offered.machines

@@ -16,7 +16,7 @@ from .asker import Asker
 from .errors import ImageError
 from .image import Boot
 from .machine import QEMU_TYPES, X86, has_smm
-from .match import Verdict
+from .match import PVH, Verdict
 
 FIRMWARES = ("auto", "bios", "efi")
 # Parts that boot from a disk only through UEFI.
@@ -83,16 +83,23 @@ def render_os(start: Start, boot: Boot, verdict: Verdict, boot_files: dict[str, 
         xml.element(
             "type",
             {"arch": verdict.arch, "machine": verdict.machine},
-            # libvirt reads both; linux is what its Xen driver writes back.
-            "linux" if paravirtualised else "hvm",
+            _os_type(verdict),
         ),
         _firmware(start, efi),
-        xml.leaf("loader", verdict.loader) if not paravirtualised else None,
+        # Of the firmware that libvirt chooses it knows the file.
+        xml.leaf("loader", verdict.loader) if not (paravirtualised or efi) else None,
         xml.leaf("kernel", boot_files.get("kernel")),
         xml.leaf("initrd", boot_files.get("initrd")),
         xml.leaf("cmdline", boot.cmdline),
         *(xml.element("boot", {"dev": device}) for device in (() if paravirtualised else devices)),
     )
+
+
+def _os_type(verdict: Verdict) -> str:
+    if verdict.type != "xen":
+        return "hvm"
+    # libvirt reads both xen and linux; the last is what its Xen driver writes back.
+    return PVH if verdict.machine == PVH else "linux"
 
 
 def _refuse_secure_boot(start: Start, efi: bool, verdict: Verdict) -> None:
