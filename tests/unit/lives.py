@@ -94,6 +94,9 @@ class Domain:
             raise Failure(NO_DOMAIN)
         return [list(door.STATES.values()).index(self.now), self.reason]
 
+    def isActive(self):
+        return self.now in ("running", "paused", "pmsuspended")
+
     def XMLDesc(self, _flags=0):
         return f"<domain><devices>{CHANNEL.format(self.agent)}</devices></domain>"
 
@@ -155,5 +158,5 @@ class Domain:
 
 def connection(domain, clock, started=None, **more):
     """Return a connection that knows this domain."""
-    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain}
-    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **found, **more)
+    found = {"domain": lambda _name: domain, "find_domain": lambda _name: domain, "is_xen": False}
+    return SimpleNamespace(watch=clock, started={"web": started} if started else {}, **{**found, **more})

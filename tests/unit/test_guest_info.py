@@ -183,6 +183,8 @@ def domain(name, inactive=LIVE, now="VIR_DOMAIN_SHUTOFF", **calls):
     """Return a domain of libvirt's; XMLDesc must not be asked for secrets."""
     usual = {
         "name": lambda: name,
+        "ID": lambda: 7,
+        "connect": lambda: SimpleNamespace(getURI=lambda: "qemu:///system"),
         "state": lambda: [list(door.STATES).index(now), 0],
         "XMLDesc": lambda flags=0: {0: inactive, 2: inactive}[flags],
         "isPersistent": lambda: 1,
@@ -218,6 +220,11 @@ FOREIGN = "<domain type='lxc'><name>c</name><os><type>exe</type></os></domain>"
 def test_who_is_told_of(params, told):
     guests, warnings = info(domain("b"), domain("c", FOREIGN), domain("a"), **params)
     assert ([guest["name"] for guest in guests], warnings) == (told, [])
+
+
+def test_the_host_of_xen_is_no_guest():
+    # libxl's driver lists it as domain 0.
+    assert info(domain("Domain-0", ID=lambda: 0), domain("a"), all=True)[0][0]["name"] == "a"
 
 
 def test_one_that_went_meanwhile_is_not_there():

@@ -95,7 +95,7 @@ def test_a_kind_of_guest_without_hypervisor():
 def test_a_host_without_guests():
     bare = parse_capabilities("<capabilities><host><cpu><arch>x86_64</arch></cpu></host></capabilities>")
     assert match(boots("hvm x86_64"), bare).verdicts[0].obstacles == (
-        "the host runs no hvm guests of x86_64; it runs none",
+        "the host runs no hvm guests of x86_64, and no others; is this the right libvirt? Xen's is xen:///system",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from .dom0 import neighbours
 from .requirements import libvirt
 
 LOOPBACK = ("127.", "::1", "fe80:")
@@ -28,10 +29,18 @@ def tell(domain, source: str) -> Optional[list[tuple[str, Optional[str], str]]]:
         interfaces = domain.interfaceAddresses(getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source}"))
     except (libvirt.libvirtError, UnicodeError):
         # Not every driver, and no session daemon, can tell; a domain that stopped has none. An agent may send any bytes.
-        return None
+        return _neighbours(domain) if source == "ARP" else None
     return [
         (name, (interface.get("hwaddr") or "").lower() or None, address["addr"])
         for name, interface in interfaces.items()
         for address in interface["addrs"] or ()
         if address["addr"]
     ]
+
+
+def _neighbours(domain) -> Optional[list[tuple[str, Optional[str], str]]]:
+    try:
+        return neighbours(domain)
+    except libvirt.libvirtError:
+        # It stopped meanwhile.
+        return None

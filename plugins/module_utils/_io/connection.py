@@ -18,6 +18,7 @@ from .._core.header import Header
 from .._core.host import parse_capabilities
 from .._core.lifecycle import RUNNING
 from .._core.plan import Live
+from .dom0 import connect_hint, driver_of, refuse_dom0, state_when_off
 from .jobs import Jobs
 from .lock import Locks
 from .requirements import libvirt
@@ -71,15 +72,8 @@ class Connection:
         try:
             self.link = libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
         except libvirt.libvirtError as error:
-            raise ImageError(f"cannot connect to {uri}: {error.get_error_message()}{self._hint()}") from None
-
-    def _hint(self) -> str:
-        if not self.is_local:
-            return "; is the host there, with libvirt's daemon running, and may this user connect?"
-        return (
-            "; is libvirt's daemon running, and may this user connect? Try: systemctl start libvirtd (where no init "
-            "system runs: libvirtd -d), or the role virt.image.hypervisor"
-        )
+            hint = connect_hint(uri, self.is_local)
+            raise ImageError(f"cannot connect to {uri}: {error.get_error_message()}{hint}") from None
 
     def __enter__(self) -> Connection:
         return self
@@ -97,6 +91,12 @@ class Connection:
         except ValueError as error:
             raise ImageError(f"{self.uri} is no URI: {error}") from None
         return not parts.hostname and "+" not in parts.scheme.replace("+unix", "")
+
+    @cached_property
+    def is_xen(self) -> bool:
+        """Return whether libxl's driver answers, which lacks much of what QEMU's has."""
+        with doing("read the connection's URI"):
+            return driver_of(self.link.getURI()) == "xen"
 
     @cached_property
     def is_session(self) -> bool:
@@ -128,7 +128,7 @@ class Connection:
         try:
             return self.link.getDomainCapabilities(emulator, arch, machine, virt_type)
         except libvirt.libvirtError as error:
-            if error.get_error_code() in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
+            if has_code(error, UNKNOWN_FLAGS):
                 return None
             raise ImageError(f"cannot read domain capabilities: {error.get_error_message()}") from None
 
@@ -301,7 +301,10 @@ class Connection:
         if domain is None:
             return None
         with doing(f"read domain {name}"):
+            refuse_dom0(domain, name)
             state = state_of(domain)
+            if state == "shutoff" and self.is_xen:
+                state = state_when_off(domain)
             return Live(
                 name=name,
                 xml=_definition(domain),

@@ -16,6 +16,7 @@ from .._core.lifecycle import Belongings
 from .._core.trouble import blame_kvm
 from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, now_state, state_of
 from .console import Console, Tail, console_log, qemu_log
+from .dom0 import is_there
 from .requirements import libvirt
 
 # One that boots may not hear that it is to stop.
@@ -157,28 +158,35 @@ def _shut_down(domain, timeout: int, connection: Connection) -> bool:
     connection.watch.begin()
     end = time.monotonic() + timeout
     asked: Optional[float] = None
-    while now_state(domain) not in STOPPED:
+    while not _is_off(domain, connection):
         now = time.monotonic()
         if now >= end:
             return False
         if asked is None or now - asked >= ASK_SECONDS:
-            _ask_to_stop(domain, by_agent=asked is None)
+            _ask_to_stop(domain, by_agent=asked is None, is_xen=connection.is_xen)
             # The agent may have taken its time.
             asked = time.monotonic()
         connection.watch.wait(min(end, asked + ASK_SECONDS) - time.monotonic())
     return True
 
 
-def _ask_to_stop(domain, by_agent: bool) -> None:
+def _is_off(domain, connection: Connection) -> bool:
+    return now_state(domain) in STOPPED and not (connection.is_xen and is_there(domain))
+
+
+def _ask_to_stop(domain, by_agent: bool, is_xen: bool) -> None:
     """Ask a guest to stop, in the first of the ways that works; none may, if it has just stopped, or boots."""
-    ways = [lambda: _ask_agent(domain)] if by_agent and has_agent(domain) else []
-    ways += [lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN), domain.shutdown]
+    ways = [lambda: _ask_agent(domain)] if by_agent and not is_xen and has_agent(domain) else []
+    # libxl presses the button of guests that have none (PVH), and says that all went well; of itself it asks through
+    # Xen's store first (libxlDomainShutdownFlags).
+    button = [] if is_xen else [lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)]
+    ways += [*button, domain.shutdown]
     for way in ways:
         try:
             way()
             return
         except libvirt.libvirtError:
-            # The agent hangs or is gone; the driver (Xen's, test) does not know the flag; it is no ACPI machine.
+            # The agent hangs or is gone; the driver (test) does not know the flag; it is no ACPI machine.
             continue
 
 

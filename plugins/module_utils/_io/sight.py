@@ -19,7 +19,8 @@ from .requirements import libvirt
 def domains_of(connection: Connection) -> dict:
     """Return libvirt's domains by name."""
     with doing("list the domains"):
-        return {domain.name(): domain for domain in connection.link.listAllDomains()}
+        # Number 0 is Xen's host itself.
+        return {domain.name(): domain for domain in connection.link.listAllDomains() if domain.ID() != 0}
 
 
 def look_at(domain, everyone: bool, *sources: str) -> Optional[Look]:

@@ -131,7 +131,8 @@ class Vigil:
         """Ask for the guest's addresses, and whether its agent answers, if it has one that is connected."""
         agent = has_agent(self._domain)
         with bounded_agent(self._domain) if agent else nullcontext():
-            self._addresses = addresses(self._domain, *(["AGENT"] if agent else []), "LEASE") or self._addresses
+            sources = [*(["AGENT"] if agent else []), "LEASE", *(["ARP"] if self._connection.is_xen else [])]
+            self._addresses = addresses(self._domain, *sources) or self._addresses
             if agent and self._wait.agent and not self._has_answered:
                 self._has_answered = self._agent_answers()
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libxl's driver does otherwise than QEMU's; libvirt and time are stand-ins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.virt.image.plugins.module_utils._core import steps
+from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
+from ansible_collections.virt.image.plugins.module_utils._io import connection as door
+from ansible_collections.virt.image.plugins.module_utils._io import dom0, life
+from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, NO_DOMAIN, Clock, Domain, connection
+from ansible_collections.virt.image.tests.unit.stand_in import failing
+from ansible_collections.virt.image.tests.unit.support import message
+
+# libvirt's VIR_ERR_ARGUMENT_UNSUPPORTED: libxl knows leases alone.
+ARGUMENT = 74
+ARP = """IP address       HW type     Flags       HW address            Mask     Device
+10.77.0.9        0x1         0x2         00:16:3e:00:00:01     *        xenbr0
+10.77.0.8        0x1         0x0         00:16:3e:00:00:01     *        xenbr0
+10.77.0.7        0x1         0x2         00:16:3e:00:00:02     *        xenbr0
+cut
+"""
+GUEST = """<domain><devices><interface><mac address='00:16:3E:00:00:01'/><target dev='vif1.0'/></interface>
+<interface><mac address='00:16:3e:00:00:03'/></interface><interface/></devices></domain>"""
+
+
+@pytest.fixture(name="clock", autouse=True)
+def _clock(monkeypatch):
+    clock = Clock()
+    numbers = {**vars(LIBVIRT), "VIR_DOMAIN_SHUTOFF_CRASHED": 3, "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP": 2}
+    for module in (door, life, dom0, telling):
+        monkeypatch.setattr(module, "libvirt", SimpleNamespace(**numbers))
+    monkeypatch.setattr(life, "time", clock)
+    return clock
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path, monkeypatch):
+    """Return a function that lets this machine be a host with these files."""
+
+    def be(capabilities="control_d\n", arp=ARP):
+        for name, text in (("CAPABILITIES", capabilities), ("NEIGHBOURS", arp)):
+            path = tmp_path / name
+            monkeypatch.setattr(dom0, name, str(path))
+            if text is not None:
+                path.write_text(text)
+
+    return be
+
+
+def stop(domain, clock, timeout=20, force=False):
+    return life.stop(steps.StopDomain("web", timeout, force), connection(domain, clock, is_xen=True))
+
+
+def test_a_guest_is_asked_through_the_store_and_not_by_a_button(clock):
+    domain = Domain(hears=("plain",), agent="connected")
+    assert stop(domain, clock) is None
+    assert domain.calls == ["plain"]
+
+
+def test_one_that_is_called_off_is_waited_for_until_it_is_gone(clock):
+    domain = Domain("shutoff")
+    domain.isActive = lambda: clock.now < 7
+    assert stop(domain, clock) is None
+    assert clock.now >= 7
+
+
+def test_one_that_stays_after_its_crash_is_told_of(clock):
+    domain = Domain("shutoff")
+    domain.isActive = lambda: True
+    assert message(stop, domain, clock).startswith("domain web did not stop within 20 s; ")
+
+
+@pytest.mark.parametrize(
+    "is_active, reason, state",
+    [
+        (lambda: 0, 1, "shutoff"),
+        (lambda: 1, 1, "shutdown"),
+        (lambda: 1, 3, "crashed"),
+        (failing(NO_DOMAIN), 1, "shutoff"),
+    ],
+)
+def test_the_state_of_one_that_is_called_off(is_active, reason, state):
+    domain = Domain("shutoff")
+    domain.reason, domain.isActive = reason, is_active
+    assert dom0.state_when_off(domain) == state
+
+
+def test_the_host_is_no_guest():
+    domain = Domain()
+    domain.number = 0
+    assert message(dom0.refuse_dom0, domain, "Domain-0") == "domain Domain-0 is the host itself (Xen's dom0), and no guest"
+    domain.number = -1
+    assert message(dom0.refuse_dom0, domain, "web") == ""
+
+
+@pytest.mark.parametrize(
+    "uri, local, capabilities, told",
+    [
+        ("qemu:///system", True, "control_d\n", "this is a host of Xen: its guests are at uri: xen:///system"),
+        # A guest of Xen; no Xen; the right one; another machine.
+        ("qemu:///system", True, "\n", "is libvirt's daemon running"),
+        ("qemu:///system", True, None, "is libvirt's daemon running"),
+        ("xen:///system", True, "control_d\n", "is libvirt's daemon running"),
+        ("qemu+ssh://host/system", False, "control_d\n", "is the host there"),
+    ],
+)
+def test_who_cannot_connect_is_told_where_xen_is(host, uri, local, capabilities, told):
+    host(capabilities)
+    assert told in dom0.connect_hint(uri, local)
+
+
+def of_xen(uri="xen:///system"):
+    """Return a running domain whose addresses libxl does not tell."""
+    domain = Domain()
+    domain.XMLDesc = lambda _flags=0: GUEST
+    domain.connect = lambda: SimpleNamespace(getURI=lambda: uri)
+    domain.interfaceAddresses = failing(ARGUMENT, "Unsupported IP address data source 2")
+    return domain
+
+
+def test_addresses_are_looked_for_among_the_neighbours(host):
+    host()
+    assert telling.tell(of_xen(), "ARP") == [("vif1.0", "00:16:3e:00:00:01", "10.77.0.9")]
+    assert telling.addresses(of_xen(), "LEASE", "ARP") == ["10.77.0.9"]
+    assert telling.tell(of_xen(), "LEASE") is None
+
+
+@pytest.mark.parametrize("uri", ["qemu:///system", "xen+ssh://root@host/system", "xen://host/system"])
+def test_the_neighbours_of_another_host_are_not_known(host, uri):
+    host()
+    assert telling.tell(of_xen(uri), "ARP") is None
+
+
+def test_a_host_without_a_table(host):
+    host(arp=None)
+    assert telling.tell(of_xen(), "ARP") == []
