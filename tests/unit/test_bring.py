@@ -30,10 +30,10 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def step(folder, path, digest, packing=None, size=1, stamp=None, checksums=()):
+def step(folder, path, digest, packing=None, size=1, stamp=None, checksums=(), format="raw"):
     pool = Pool("none", str(folder), 2**40, PLAIN)
     told = Source(str(path), "root.raw", size, stamp, digest, Header("raw", 0), "image.xml", checksums, packing)
-    return ImportBase(pool, "base.raw", told, "raw", "raw")
+    return ImportBase(pool, "base.raw", told, format, format)
 
 
 @pytest.fixture(name="folder")
@@ -57,6 +57,13 @@ def test_a_file(folder, path):
     assert os.listdir(folder) == ["base.raw"]
     assert (folder / "base.raw").read_bytes() == CONTENT
     assert (folder / "base.raw").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"QFI\xfb" + CONTENT, gzip.compress(CONTENT, 1)])
+def test_a_kernel_is_what_it_is(folder, path, content):
+    path.write_bytes(content)
+    bring(folder, path, sha256(content), format="boot")
+    assert (folder / "base.raw").read_bytes() == content
 
 
 def test_a_packed_file(folder, path):

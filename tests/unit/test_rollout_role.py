@@ -27,14 +27,15 @@ def test_each_part_has_the_same_options():
 
 def test_the_defaults_are_what_is_told():
     told = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
-    assert {**told, "rollout_guests": "{{ appliance_guests }}"} == DEFAULTS
+    spoken = {"rollout_guests": "{{ appliance_guests }}", "rollout_uri": "{{ virt_image_uri | default('qemu:///system') }}"}
+    assert {**told, **spoken} == DEFAULTS
     assert set(OPTIONS) == {*DEFAULTS, "rollout_image"}
 
 
 def test_the_page_has_all_of_them():
     assert [name for name, _default in ROWS] == list(OPTIONS)
-    told = {name: default.strip("`") for name, default in ROWS}
-    spoken = {"rollout_image": "needed", "rollout_guests": "appliance_guests"}
+    told = {name: default.replace("`", "") for name, default in ROWS}
+    spoken = {"rollout_image": "needed", "rollout_guests": "appliance_guests", "rollout_uri": "virt_image_uri, else qemu:///system"}
     for name, option in OPTIONS.items():
         default = option.get("default")
         empty = default in ({}, "", None)
