@@ -126,9 +126,6 @@ def _base(pool: Pool, source: Source, format: str, world: World) -> tuple[str, s
 
 def check_content(header: Header, format: str, label: str) -> None:
     """Refuse a file that is not what the descriptor says of it, or that needs another file."""
-    if format == "boot":
-        # A kernel or an initrd may be anything, and nothing opens it as a disk.
-        return
     # An ISO image is also a valid raw disk; isolinux' hybrid ones are delivered as such.
     told = "raw" if format == "raw" and header.format == "iso" else header.format
     if told != format:

@@ -55,7 +55,7 @@ def _bring(source: Source, format: str, target: str, access: Access, jobs: Jobs)
             if not have:
                 files.remove(target)
                 raise
-    check_content(_header_of(target), format, source.label)
+    _check(target, format, source.label)
 
 
 def _pour(source: Source, format: str, target: str, access: Access, have: int, job: Job) -> None:
@@ -107,6 +107,12 @@ def _reader(source: Source, access: Access, have: int = 0):
         yield file
         if stamp_of(os.fstat(file.fileno())) != before:
             raise ImageError("changed while it was copied; run again when it is whole", source.path)
+
+
+def _check(path: str, format: str, label: str) -> None:
+    """Refuse a file that is not of its format; a kernel or an initrd may be anything, and nothing opens it as a disk."""
+    if format != "boot":
+        check_content(_header_of(path), format, label)
 
 
 def _header_of(path: str):
@@ -161,7 +167,7 @@ def upload(path: str, pool: Pool, name: str, connection: Connection, capacity: i
 def _whole_file(step: FillVolume, connection: Connection, access: Access, plain: bool):
     """Give a file of this machine with the content that the volume is to have, in its format."""
     if plain:
-        check_content(_header_of(step.source.path), step.source_format, step.source.label)
+        _check(step.source.path, step.source_format, step.source.label)
         yield step.source.path
         return
     with workspace() as folder:
