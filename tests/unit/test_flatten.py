@@ -83,6 +83,11 @@ def test_a_flattened_guest_is_as_it_should_be():
             {"default": Pool("default", "/pool", 0, REMOTE)},
             "volume /pool/web1-root.qcow2 is on another machine; start the guest, or flatten it there",
         ),
+        (
+            replace(made(), state="running", active=made().xml.replace('type="kvm"', 'type="xen"', 1)),
+            POOLS,
+            "volume /pool/web1-root.qcow2 cannot be flattened while its guest runs under Xen; stop the guest first",
+        ),
     ],
 )
 def test_what_is_refused(live, pools, words):

@@ -35,6 +35,14 @@ def test_a_guest_that_runs():
     assert [(step.path, step.domain) for step in grown(made(state="running"))] == [(DATA, "web1")]
 
 
+def test_a_guest_that_runs_under_xen():
+    live = made(state="running")
+    active = live.active.replace('<domain type="kvm"', '<domain type="xen"')
+    assert active != live.active
+    told = f"volume {DATA} cannot grow while its guest runs under Xen; stop the guest first (state: stopped)"
+    assert message(grown, replace(live, active=active)) == told
+
+
 def test_a_guest_that_runs_without_the_disk():
     live = made(state="running")
     assert grown(replace(live, active=without(live.active, DATA)))[0].domain is None

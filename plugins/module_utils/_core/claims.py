@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .chain import source_of
 from .definition import applied_of
 from .derived import has_uefi
@@ -95,6 +95,8 @@ def aim_growth(step, live, record: Optional[Record]):
             "virsh start, or drop the saved state with virsh managedsave-remove"
         )
     running = bool(live.active) and step.path in disk_paths(live.active)
+    if running and xen.is_xen(live.active):
+        raise ImageError(f"volume {step.path} cannot grow while its guest runs under Xen; stop the guest first (state: stopped)")
     return replace(step, domain=live.name if running else None)
 
 

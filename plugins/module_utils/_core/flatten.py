@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .claims import disk_paths
 from .definition import applied_of, applied_text
 from .errors import ImageError
@@ -56,6 +56,8 @@ def _flatten(name: str, volume: Volume, pool: Pool, live: Optional[Live]) -> Fla
             f"volume {volume.path} is not what the guest has as its disk any more (an external snapshot?); bring it back "
             "first"
         )
+    if running and xen.is_xen(live.active):
+        raise ImageError(f"volume {volume.path} cannot be flattened while its guest runs under Xen; stop the guest first")
     if not running and pool.kind not in (FOLDER, PLAIN):
         raise ImageError(f"volume {volume.path} is on another machine; start the guest, or flatten it there")
     return FlattenVolume(pool, volume.name, volume.layers, name, running)

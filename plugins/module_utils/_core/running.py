@@ -1,10 +1,7 @@
 # Copyright: virt.image contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a running domain differs from what it is defined as: what can change while it runs, and what takes a restart.
-
-Source: https://libvirt.org/html/libvirt-libvirt-domain.html, qemuDomainChangeNet and qemuDomainChangeDiskLive.
-"""
+"""How a running domain differs from what it is defined as: what can change while it runs, and what takes a restart."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from .chain import source_of
 from .definition import applied_of
 from .derived import as_started, has_uefi
 from .drift import keep_values
+from .hotplug import abilities_of
 from .live_steps import AttachDevice, DetachDevice, SetMemory, SetTexts, SetVcpus, UpdateDevice
 from .merge import Change, differences, line_of, merge, pairs_of, steps_of
 from .reading import as_read
@@ -28,16 +26,6 @@ REMOVABLE = ("disk", "interface", "graphics", "channel", "filesystem", "hostdev"
 # The balloon moves currentMemory while the guest runs; the others need no restart in any case.
 AT_ONCE = ("metadata", "title", "description", "currentMemory")
 VCPUS = ("vcpu", "vcpu/@current")
-PLUGGED_BUSES = ("virtio", "scsi", "usb")
-MEDIA = ("cdrom", "floppy")
-# qemuDomainAttachNetDevice has no code for these.
-FIXED_NETWORKS = ("server", "client", "mcast", "udp", "internal")
-# What each device can change without being plugged in anew, as places below it.
-UPDATED = {
-    "interface": ("link", "bandwidth", "filterref", "source/@network", "source/@bridge", "source/@portgroup"),
-    "graphics": ("@passwd",),
-    "disk": ("@type", "source", "driver/@type"),
-}
 
 
 @dataclass(frozen=True)
@@ -167,14 +155,14 @@ def _compare_memory(sides: _Sides, changes: tuple[Change, ...]) -> Running:
 
 def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
     """Compare the devices that are wanted, or that nobody has an opinion on."""
-    running = Running()
+    running, abilities = Running(), abilities_of(sides.active)
     had, wanted, defined = (tree.findall("devices/*") for tree in (sides.active, sides.merged, sides.defined))
     old_of, ours_of = dict(pairs_of(wanted, had)), dict(pairs_of(wanted, defined))
     for index, (step, device) in enumerate(zip(steps_of(wanted), wanted)):
         path, ours = f"devices/{step}", defined[ours_of[index]] if index in ours_of else None
         if index not in old_of:
             change = (Change(path, None, line_of(device)),)
-            if ours is not None and _can_plug(ours):
+            if ours is not None and abilities.can_plug(ours):
                 running += Running((AttachDevice(sides.name, step, _portable(ours)),), change)
             else:
                 running += Running(pending=change)
@@ -182,7 +170,7 @@ def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
         # What is below a disk follows from what it is.
         found = differences(had[old_of[index]], device, path)
         changes = tuple(change for change in found if "/backingStore" not in change.path)
-        if changes and ours is not None and _can_update(ours, changes, path, fixed):
+        if changes and ours is not None and abilities.can_update(ours, [change.path for change in changes], path, fixed):
             running += Running((UpdateDevice(sides.name, step, _portable(ours)),), changes)
         else:
             running += Running(pending=changes)
@@ -192,7 +180,7 @@ def _compare_devices(sides: _Sides, fixed: frozenset) -> Running:
 
 def _compare_gone(sides: _Sides) -> Running:
     """Compare the devices that only the running domain has: one that we had applied is taken out, one of others stays."""
-    running = Running()
+    running, abilities = Running(), abilities_of(sides.active)
     had, merged, defined = (tree.findall("devices/*") for tree in (sides.active, sides.merged, sides.defined))
     kept, left = ({old for _index, old in pairs_of(some, had)} for some in (defined, merged))
     for index, (step, device) in enumerate(zip(steps_of(had), had)):
@@ -202,7 +190,7 @@ def _compare_gone(sides: _Sides) -> Running:
         if index in left or not _is_applied(sides, device):
             # Controllers and the like are libvirt's.
             running += Running(foreign=change if device.tag in REMOVABLE else ())
-        elif _can_unplug(device):
+        elif abilities.can_unplug(device):
             target = device.find("target").get("dev") if device.tag == "disk" else None
             running += Running((DetachDevice(sides.name, step, line_of(device), target),), change)
         else:
@@ -223,31 +211,6 @@ def _is_applied(sides: _Sides, device) -> bool:
 def _compare_texts(sides: _Sides) -> Running:
     had, wanted = ([tree.findtext(tag) for tag in ("title", "description")] for tree in (sides.active, sides.merged))
     return Running() if had == wanted else Running((SetTexts(sides.name, *wanted),))
-
-
-def _can_plug(device) -> bool:
-    if device.tag == "disk":
-        target = device.find("target")
-        return device.get("device", "disk") in ("disk", "lun") and target is not None and target.get("bus") in PLUGGED_BUSES
-    if device.tag == "interface":
-        return device.get("type") not in FIXED_NETWORKS and device.find("mac") is not None
-    if device.tag == "controller":
-        return device.get("type") == "scsi"
-    return device.tag == "hostdev"
-
-
-def _can_unplug(device) -> bool:
-    # The guest agent does not tell which file system is on a disk at USB (virDomainDiskIndexByAddress).
-    return _can_plug(device) and not (device.tag == "disk" and device.find("target").get("bus") == "usb")
-
-
-def _can_update(device, changes: tuple[Change, ...], path: str, fixed: frozenset) -> bool:
-    if device.tag == "disk":
-        source = device.find("source")
-        if device.get("device") not in MEDIA or (source is not None and source.get("file") in fixed):
-            return False
-    places = UPDATED.get(device.tag, ())
-    return all(change.path[len(path) + 1 :].startswith(places) for change in changes) if places else False
 
 
 def _portable(device) -> str:

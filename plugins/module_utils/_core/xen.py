@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from . import xml
 from .match import Verdict
 from .units import KIB, MIB
 
@@ -26,6 +27,11 @@ PROTOCOLS = ("rbd",)
 BUSES = ("xen", "ide", "scsi", "fdc")
 # libxlMakeVfb.
 SCREENS = ("auto", "none", "vnc", "sdl")
+
+
+def is_xen(domain_xml: str) -> bool:
+    """Return whether a domain is of Xen."""
+    return xml.parse(domain_xml, "domain").get("type") == TYPE
 
 
 def whole_mib(kib: int) -> int:
