@@ -25,7 +25,7 @@ options:
     default: auto
   machine:
     description:
-      - The machine, such as V(pc), V(q35) or V(virt).
+      - The machine, such as V(pc), V(q35) or V(virt); V(xenpvh) is a paravirtualised guest of Xen as PVH.
       - By default a new guest gets the one that suits its architecture and drives, and an existing guest keeps its own.
     type: str
 

@@ -19,16 +19,39 @@ FOLDERS = (
     ("lxcxml2xmldata", "lxcxml2xmloutdata"),
     ("bhyvexml2argvdata", "bhyvexml2xmloutdata"),
 )
+# What the Xen driver makes of xl's own configurations is as libvirt holds it; what was given lacks what the driver adds
+# (libxlDomainDefPostParse, xenDomainDefAddImplicitInputDevice) and what libvirt derives.
+XEN_FOLDER = "xlconfigdata"
+XEN_ADDS = (
+    "devices/controller[@type='xenbus']",
+    "devices/controller[@type='ide']",
+    "devices/controller[@type='scsi'][@index='0']",
+    "devices/input[@bus='xen']",
+    "devices/input[@bus='ps2']",
+    "devices/memballoon[@model='xen']",
+    "devices/disk/address",
+    "devices/graphics/listen",
+    "devices/console/target[@type='xen']/..",
+    "features/pae",
+)
 OTHER_WORDS = {"yes": "no", "no": "yes", "on": "off", "off": "on"}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A domain that was given, and what libvirt made of it."""
+    """A domain that was given, and what libvirt made of it; for one of Xen, what was given is what libvirt did not add."""
 
     name: str
     given: Path
     held: Path
+
+    def wanted(self):
+        """Return the tree of what was given."""
+        tree = xml.parse(self.given.read_bytes(), "wanted")
+        for place in XEN_ADDS if self.given == self.held else ():
+            for node in tree.findall(place):
+                node.getparent().remove(node)
+        return tree
 
 
 def find_pairs():
@@ -44,7 +67,8 @@ def find_pairs():
             given = [path for path in given if path.exists()]
             if given and not short.endswith("-active"):
                 found.append(Pair(f"{outputs}/{held.stem}", given[0], held))
-    return found
+    xen = sorted(Path(SOURCES, "tests", XEN_FOLDER).glob("*.xml"))
+    return found + [Pair(f"{XEN_FOLDER}/{held.stem}", held, held) for held in xen]
 
 
 def record(tree):
