@@ -10,9 +10,9 @@ import pytest
 from ansible_collections.virt.image.plugins.module_utils._core import steps
 from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
-from ansible_collections.virt.image.plugins.module_utils._io import dom0, life
+from ansible_collections.virt.image.plugins.module_utils._io import console, dom0, life
 from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, NO_DOMAIN, Clock, Domain, connection
-from ansible_collections.virt.image.tests.unit.stand_in import failing
+from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message
 
 # libvirt's VIR_ERR_ARGUMENT_UNSUPPORTED: libxl knows leases alone.
@@ -49,6 +49,24 @@ def _host(tmp_path, monkeypatch):
                 path.write_text(text)
 
     return be
+
+
+def test_what_libxl_has_against_a_guest_is_told(clock, monkeypatch, tmp_path):
+    log, domain = tmp_path / "libxl-driver.log", Domain("shutoff")
+    log.write_text("2026-11-22 07:00:01.000+0000: libxl: old\n")
+    monkeypatch.setattr(console, "LIBXL_LOG", str(log))
+
+    def create():
+        with log.open("a") as file:
+            file.write("2026-11-22 07:00:39.464+0000: libxl: libxl_create.c:1921:domcreate: Domain 2:unable to add vif devices\n")
+        raise Failure(1, "libxenlight failed to create new domain 'web'")
+
+    domain.create = create
+    link = connection(domain, clock, is_xen=True, is_local=True, is_session=False)
+    assert message(life.start, steps.StartDomain("web", "xen"), link) == (
+        "cannot start domain web: libxenlight failed to create new domain 'web'\n"
+        "libxl's log ends:\n  libxl: libxl_create.c:1921:domcreate: Domain 2:unable to add vif devices"
+    )
 
 
 def stop(domain, clock, timeout=20, force=False):

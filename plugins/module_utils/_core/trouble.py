@@ -38,6 +38,8 @@ REASONS = {
     ("paused", "SNAPSHOT"): "a snapshot is being made",
     ("paused", "POSTCOPY_FAILED"): "a migration failed",
 }
+# The libraries of Xen that libvirt writes down the words of, each line with the moment before it (libxl_logger.c).
+LIBXL_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+[+-]\d{4}: (?=libxl|xc)", re.MULTILINE)
 STATES = {"shutoff": "stopped", "shutdown": "stopped", "gone": "stopped", "crashed": "crashed"}
 
 
@@ -64,8 +66,10 @@ def explain(trouble: str, virt_type: Optional[str], log: str, console: str) -> s
     blame = blame_kvm(log) if virt_type == "kvm" else None
     if blame:
         return f"{trouble}: {blame}"
-    parts = [trouble]
-    for what, lines in (("QEMU's log", log_lines(log)), ("its console", console_lines(console))):
+    parts, whose = [trouble], "QEMU"
+    if virt_type == "xen":
+        log, whose = LIBXL_STAMP.sub("", log), "libxl"
+    for what, lines in ((f"{whose}'s log", log_lines(log)), ("its console", console_lines(console))):
         if lines:
             parts.append("\n  ".join((f"{what} ends:", *lines)))
     return "\n".join(parts)

@@ -20,6 +20,7 @@ from .requirements import libvirt
 # Of a text, the end is kept.
 KEPT_BYTES = 65536
 SEARCH_SECONDS = 2
+LIBXL_LOG = "/var/log/libvirt/libxl/libxl-driver.log"
 
 
 class Tail:
@@ -115,9 +116,12 @@ def console_log(name: str, domain_xml: str, connection: Connection) -> Optional[
 
 
 def qemu_log(name: str, connection: Connection) -> Tail:
-    """Return what QEMU's log of a domain will get from now on (src/qemu/qemu_conf.c has the folders)."""
+    """Return what the log of a domain's QEMU, or of libxl, will get from now on (src/qemu/qemu_conf.c has the folders)."""
     if not connection.is_local:
         return Tail(None)
+    if connection.is_xen:
+        # Of all guests: what libxl has against one that does not start is here alone, libvirt says only that it failed.
+        return Tail(LIBXL_LOG)
     folder = "/var/log/libvirt/qemu"
     if connection.is_session:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -128,7 +132,8 @@ def qemu_log(name: str, connection: Connection) -> Tail:
 def last_words(name: str, domain_xml: str, connection: Connection) -> str:
     """Return the ends of what a guest and its QEMU have said, as far as files of this machine tell."""
     console = serial_log(domain_xml) if connection.is_local else None
-    said = [Tail(path, whole=True).text() for path in (qemu_log(name, connection).path, console)]
+    log = None if connection.is_xen else qemu_log(name, connection).path
+    said = [Tail(path, whole=True).text() for path in (log, console)]
     return explain("", None, *said).strip()
 
 

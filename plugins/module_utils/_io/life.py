@@ -13,7 +13,7 @@ from typing import Optional, Union
 from .._core import steps, xml
 from .._core.errors import ImageError
 from .._core.lifecycle import Belongings
-from .._core.trouble import blame_kvm
+from .._core.trouble import blame_kvm, explain
 from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, now_state, state_of
 from .console import Console, Tail, console_log, qemu_log
 from .dom0 import is_there
@@ -48,7 +48,7 @@ def set_autostart(step: steps.SetAutostart, connection: Connection) -> None:
 def start(step: steps.StartDomain, connection: Connection) -> None:
     domain = connection.domain(step.name)
     if not (step.settle or step.listen):
-        _run(step, domain)
+        _run(step, domain, connection)
         return
     connection.watch.begin()
     with doing(f"read domain {step.name}"):
@@ -58,7 +58,7 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
         console = Console(step.name, connection)
     log, moment = qemu_log(step.name, connection), time.monotonic()
     # Paused at first, so that nothing is missed of what it says.
-    is_paused = _run(step, domain, paused=step.listen and not console and not step.resume)
+    is_paused = _run(step, domain, connection, paused=step.listen and not console and not step.resume)
     with doing(f"start domain {step.name}"):
         # Whatever fails from here on, this life is ours to end.
         started = Started(moment, domain.ID(), step.virt_type, log, console or Tail(None))
@@ -70,9 +70,10 @@ def start(step: steps.StartDomain, connection: Connection) -> None:
             domain.resume()
 
 
-def _run(step: steps.StartDomain, domain, paused: bool = False) -> bool:
+def _run(step: steps.StartDomain, domain, connection: Connection, paused: bool = False) -> bool:
     """Let a domain run; return whether it is paused, if it was to be: not every driver starts domains so."""
     what = f"{'resume' if step.resume else 'start'} domain {step.name}"
+    log = qemu_log(step.name, connection) if connection.is_xen else None
     try:
         with doing(what):
             if paused and _start_paused(domain):
@@ -85,6 +86,8 @@ def _run(step: steps.StartDomain, domain, paused: bool = False) -> bool:
                 domain.resume()
         return False
     except ImageError as error:
+        if log:
+            raise ImageError(explain(str(error), "xen", log.text(), "")) from None
         if step.virt_type != "kvm":
             raise
         # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
