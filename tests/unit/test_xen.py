@@ -7,13 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.virt.image.plugins.module_utils._core import steps
+from ansible_collections.virt.image.plugins.module_utils._core import definition, steps, xml
+from ansible_collections.virt.image.plugins.module_utils._core.record import read_record
+from ansible_collections.virt.image.plugins.module_utils._core.running import Running, compare_running
 from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
 from ansible_collections.virt.image.plugins.module_utils._io import console, dom0, life
 from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, NO_DOMAIN, Clock, Domain, connection
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
-from ansible_collections.virt.image.tests.unit.support import message
+from ansible_collections.virt.image.tests.unit.support import message, text
 
 # libvirt's VIR_ERR_ARGUMENT_UNSUPPORTED: libxl knows leases alone.
 ARGUMENT = 74
@@ -42,11 +44,11 @@ def _host(tmp_path, monkeypatch):
     """Return a function that lets this machine be a host with these files."""
 
     def be(capabilities="control_d\n", arp=ARP):
-        for name, text in (("CAPABILITIES", capabilities), ("NEIGHBOURS", arp)):
+        for name, content in (("CAPABILITIES", capabilities), ("NEIGHBOURS", arp)):
             path = tmp_path / name
             monkeypatch.setattr(dom0, name, str(path))
-            if text is not None:
-                path.write_text(text)
+            if content is not None:
+                path.write_text(content)
 
     return be
 
@@ -156,3 +158,25 @@ def test_the_neighbours_of_another_host_are_not_known(host, uri):
 def test_a_host_without_a_table(host):
     host(arp=None)
     assert telling.tell(of_xen(), "ARP") == []
+
+
+@pytest.mark.parametrize("name", ["pv", "grub", "pvh", "hvm"])
+def test_what_libxl_made_of_a_guest_is_no_change(name):
+    """Guests as libvirt 9.0 holds them on Xen 4.17, with what was rendered for them in their records."""
+    live = text(f"live/xen-{name}.xml")
+    record = read_record(xml.parse(live, "live"))
+    wanted = definition.applied_of(record)
+    assert wanted.find("os/type").text == {"hvm": "hvm", "pvh": "xenpvh"}.get(name, "linux")
+    assert definition.redefine(wanted, live, record).changes == ()
+    moved = live.replace("<source bridge='xenbr0'/>", "<source bridge='other'/>")
+    assert [change.path.rpartition("/")[2] for change in definition.redefine(wanted, moved, record).changes] == ["@bridge"]
+
+
+def test_a_guest_that_runs_under_xen_is_as_it_is_defined():
+    live, active = text("live/xen-pv.xml"), text("live/xen-pv.active.xml")
+    wanted = definition.applied_of(read_record(xml.parse(live, "live")))
+    assert compare_running("xen-pv", wanted, live, active) == Running()
+    (disk, *_others) = wanted.findall("devices/disk")
+    disk.find("source").set("file", "/other.qcow2")
+    (change,) = compare_running("xen-pv", wanted, live, active).pending
+    assert change.path == "devices/disk[xvda]/source/@file"
