@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import definition, steps, xml
+from ansible_collections.virt.image.plugins.module_utils._core.aim import Aim
+from ansible_collections.virt.image.plugins.module_utils._core.generation import plan_generation
 from ansible_collections.virt.image.plugins.module_utils._core.record import read_record
 from ansible_collections.virt.image.plugins.module_utils._core.running import Running, compare_running
 from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
@@ -16,6 +19,7 @@ from ansible_collections.virt.image.plugins.module_utils._io import console, dom
 from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, NO_DOMAIN, Clock, Domain, connection
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message, text
+from ansible_collections.virt.image.tests.unit.test_generation import Host
 
 # libvirt's VIR_ERR_ARGUMENT_UNSUPPORTED: libxl knows leases alone.
 ARGUMENT = 74
@@ -180,3 +184,11 @@ def test_a_guest_that_runs_under_xen_is_as_it_is_defined():
     disk.find("source").set("file", "/other.qcow2")
     (change,) = compare_running("xen-pv", wanted, live, active).pending
     assert change.path == "devices/disk[xvda]/source/@file"
+
+
+def test_user_disks_that_nothing_can_merge_are_not_kept_apart():
+    aim = Aim("active", now=1000, user_disks="snapshot")
+    seen = Host().sighting(aim, version=2)
+    seen = replace(seen, verdict=replace(seen.verdict, virt_type="xen"))
+    told = message(plan_generation, seen, aim)
+    assert "user_disks: snapshot is for guests of QEMU and KVM" in told and told.endswith("type xen; say user_disks: keep")

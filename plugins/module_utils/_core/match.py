@@ -170,7 +170,8 @@ def _no_kind(boot: Boot, host: Host, kinds: list[HostGuest]) -> str:
     if kinds:
         return f"the host names no hypervisor for {_guests(kinds[0])}"
     if not host.guests:
-        return f"the host runs no {boot.type} guests of {boot.arch}, and no others; is this the right libvirt? Xen's is xen:///system"
+        lost = f"the host runs no {boot.type} guests of {boot.arch}, and no others"
+        return f"{lost}; is this the right libvirt? Xen's is xen:///system"
     # The nearest first: another type of the same architecture.
     near = sorted(host.guests, key=lambda guest: guest.arch != boot.arch)
     known = _some(list(dict.fromkeys(f"{guest.os_type} {guest.arch}" for guest in near)))
