@@ -95,8 +95,13 @@ class Connection:
     @cached_property
     def is_xen(self) -> bool:
         """Return whether libxl's driver answers, which lacks much of what QEMU's has."""
+        return driver_of(self.real_uri) == "xen"
+
+    @cached_property
+    def real_uri(self) -> str:
+        """Return the connection's URI as libvirt tells it: an empty one that was asked for means the user's default."""
         with doing("read the connection's URI"):
-            return driver_of(self.link.getURI()) == "xen"
+            return self.link.getURI()
 
     @cached_property
     def is_session(self) -> bool:
@@ -105,10 +110,8 @@ class Connection:
         For root, qemu:///session is the system's daemon, which says nowhere that it is; but only a daemon with
         rights has the security model dac, which gives files to QEMU's user.
         """
-        with doing("read the connection's URI"):
-            # Not the one that was asked for: an empty one means the user's default.
-            if urlsplit(self.link.getURI()).path != "/session":
-                return False
+        if urlsplit(self.real_uri).path != "/session":
+            return False
         models = parse_capabilities(self.capabilities()).security_models
         return "dac" not in [model.model for model in models]
 
