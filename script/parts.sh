@@ -181,8 +181,9 @@ run_integration-own() {
 
 # The same playbooks on a host of Xen and on this machine.
 run_xen() (
-    trap '"$ROOT/script/xen-host" down' EXIT
-    "$ROOT/script/xen-host" up
+    # It is not to keep the lock of a run that was killed.
+    trap '"$ROOT/script/xen-host" down {LOCK}>&-' EXIT
+    "$ROOT/script/xen-host" up {LOCK}>&-
     # It has a trap of its own.
     (on_libvirtd integration_targets "$XEN_TARGETS" "$@")
 )

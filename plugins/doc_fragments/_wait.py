@@ -25,12 +25,13 @@ options:
         default: 1
       agent:
         description:
-          - The guest agent answers.
+          - The guest agent answers. Guests of QEMU and KVM have one.
         type: bool
         default: false
       address:
         description:
-          - An address of the guest is known, from its agent or from the host's leases.
+          - An address of the guest is known, from its agent, the host's leases, or under Xen the host's ARP table. That may be one
+            from before the guest was started; V(tcp) and V(serial) prove that it lives.
         type: bool
         default: false
       tcp:

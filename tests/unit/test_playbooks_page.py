@@ -21,6 +21,8 @@ VARIABLE = re.compile(r"\b(?:demo|deploy|describe|fit|molecule|rollout)_\w+")
 MOLECULES = {"molecule_yml", "molecule_instance_config"}
 # What has another name is no variable: plugins and playbooks, paths.
 NAMES = re.compile(r"virt\.image\.\w+|[\w/]+\.yml")
+# The variable of the host, for all playbooks.
+SHARED = re.compile(r"(\w+) \| default\(virt_image_uri \|")
 DEFAULT = re.compile(r"(\w+) \| default\((\[.*?\]|'[^']*'|true|false|[0-9.]+)\)")
 
 
@@ -93,6 +95,8 @@ def test_a_section(name):
     assert len(rows) == SECTIONS[name].count("\n| `") and all(kind in TYPES for kind, _default, _meaning in rows.values())
     variables, defaults = taken_by(name)
     assert set(rows) == variables
+    shared = set(SHARED.findall(" ".join(texts_of(list(plays_of(PLAYBOOKS[name]))))))
+    assert {key for key, row in rows.items() if row[1] == "`virt_image_uri`, else `qemu:///system`"} == shared
     assert {key: rows[key][1].strip("`") for key in defaults} == defaults
     assert SECTIONS[name].lstrip()[0].isupper()
 

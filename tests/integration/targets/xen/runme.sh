@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One inventory with a host of each kind: a dom0 of Xen (script/xen-host), and this machine with QEMU.
-set -eu
+set -euo pipefail
 
 cd "$(dirname -- "$0")"
 config=../../integration_config.yml
@@ -15,7 +15,7 @@ play() {
 trap 'play remove.yml' EXIT
 play prepare.yml
 # What is prepared stays as it is.
-play prepare.yml | tee /dev/stderr | awk '/unreachable=/ { hosts++; if (!/changed=0 .* failed=0/) bad++ } END { exit bad || hosts != 2 }'
+play prepare.yml | tee /dev/stderr | awk '/unreachable=/ { hosts++; if (!/changed=0 +unreachable=0 +failed=0/) bad++ } END { exit bad || hosts != 2 }'
 play site.yml
 play rollout.yml
 play xen.yml
