@@ -98,6 +98,21 @@ def test_one_that_stays_after_its_crash_is_told_of(clock):
     assert message(stop, domain, clock).startswith("domain web did not stop within 20 s; ")
 
 
+@pytest.mark.parametrize("state", ["shutoff", "running"])
+def test_one_that_is_called_off_and_stays_is_powered_off(clock, state):
+    """libxl refuses the flag that asks QEMU to end (virCheckFlags)."""
+    domain = Domain(state, refuses=("off",))
+    domain.isActive = lambda: "destroy" not in domain.calls
+    assert stop(domain, clock, timeout=0, force=True).forced
+    assert domain.calls == [("off", 1), "destroy"]
+
+
+def test_one_that_cannot_be_powered_off_is_told_of(clock):
+    domain = Domain("shutoff", refuses=("off", "destroy"))
+    domain.isActive = lambda: True
+    assert message(stop, domain, clock, timeout=0, force=True).startswith("cannot stop domain web: ")
+
+
 @pytest.mark.parametrize(
     "is_active, reason, state",
     [

@@ -120,31 +120,31 @@ def stop(step: steps.StopDomain, connection: Connection) -> Optional[steps.StopD
                 f"domain {step.name} did not stop within {step.timeout} s; it may lack ACPI and a guest agent, or be "
                 "busy. shutdown: {force: true} powers it off after the timeout"
             )
-        power_off(domain)
+        power_off(domain, connection)
     return replace(step, forced=True)
 
 
-def power_off(domain) -> None:
+def power_off(domain, connection: Connection) -> None:
     """Take a domain's power; it may have stopped meanwhile.
 
     QEMU is asked to end first, so that it writes what it holds of its disks; libvirt waits for it some 15 s
-    (virProcessKillPainfully), and only without the flag it kills QEMU then.
+    (virProcessKillPainfully), and only without the flag it kills QEMU then. libxl knows no flag (libxlDomainDestroyFlags).
     """
     try:
         domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
     except libvirt.libvirtError as error:
-        if now_state(domain) in STOPPED:
+        if _is_off(domain, connection):
             return
         if not has_code(error, (*UNKNOWN_FLAGS, *BUSY)):
             raise
-        _cut(domain)
+        _cut(domain, connection)
 
 
-def _cut(domain) -> None:
+def _cut(domain, connection: Connection) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError:
-        if now_state(domain) not in STOPPED:
+        if not _is_off(domain, connection):
             raise
 
 
