@@ -120,6 +120,8 @@ def test_the_former_definition_is_the_one_that_was_read():
         ([BASE, MADE, NEW, ON, START], "absent", Now("paused", True), [POWER_OFF]),
         ([BASE, MADE, NEW, START], "absent", Now("shutoff"), []),
         ([AGAIN, START], "shutoff", Now("running", True), [POWER_OFF, RESTORE]),
+        # It crashed, and is kept: libvirt would not start it over.
+        ([AGAIN, START], "shutoff", Now("crashed", True), [POWER_OFF, RESTORE]),
         ([AGAIN, ON, START], "shutoff", Now("crashed"), [RESTORE, "set autostart of domain web off"]),
         ([START], "shutoff", Now("running", True), [POWER_OFF]),
         # It was stopped for a restart: it ran before, and does so again.

@@ -55,14 +55,19 @@ def test_nothing_to_do():
         ("shutoff", "present", [], "shutoff"),
         ("running", "present", [], "running"),
         ("shutoff", "started", ["start domain web1"], "running"),
-        ("crashed", "started", ["start domain web1"], "running"),
         ("running", "started", [], "running"),
         # Xen's name of a running guest that waits for something.
         ("blocked", "started", [], "blocked"),
         ("paused", "started", ["resume domain web1"], "running"),
         ("pmsuspended", "started", ["resume domain web1"], "running"),
         ("shutoff", "stopped", [], "shutoff"),
-        ("crashed", "stopped", [], "crashed"),
+        ("crashed", "stopped", ["power off domain web1"], "shutoff"),
+        (
+            "crashed",
+            "absent",
+            ["power off domain web1", "delete volume web1-root.qcow2 of pool default", "undefine domain web1"],
+            "absent",
+        ),
         ("running", "stopped", ["stop domain web1"], "shutoff"),
         ("blocked", "stopped", ["stop domain web1"], "shutoff"),
         ("paused", "stopped", ["stop domain web1"], "shutoff"),
@@ -78,6 +83,12 @@ def test_nothing_to_do():
 def test_state(was, asked, steps, after):
     plan = again(made(state=was), state=asked)
     assert (words(plan), plan.was, plan.state) == (steps, was, after)
+
+
+def test_one_that_is_kept_after_its_crash_is_not_started_over():
+    assert "has crashed, and is kept as it is (on_crash: preserve); power it off (virsh destroy web1)" in message(
+        again, made(state="crashed"), state="started"
+    )
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,16 @@ def test_one_that_is_called_off_and_stays_is_powered_off(clock, state):
     assert domain.calls == [("off", 1), "destroy"]
 
 
+def test_one_that_is_kept_after_its_crash_is_powered_off_under_any_driver(clock):
+    domain = Domain("crashed")
+    domain.isActive = lambda: ("off", 1) not in domain.calls
+    life.stop(steps.StopDomain("web", 0, True), connection(domain, clock, is_xen=False))
+    assert domain.calls == [("off", 1)]
+    domain = Domain("crashed", refuses=("off", "destroy"))
+    domain.isActive = lambda: True
+    assert message(life.stop, steps.StopDomain("web", 0, True), connection(domain, clock)).startswith("cannot stop domain web: ")
+
+
 def test_one_that_cannot_be_powered_off_is_told_of(clock):
     domain = Domain("shutoff", refuses=("off", "destroy"))
     domain.isActive = lambda: True

@@ -15,12 +15,12 @@ from .chain import Layer
 from .errors import ImageError
 from .history import say
 from .lifecycle import RUNNING, UP
-from .living import plan_start, plan_waits
+from .living import plan_start, plan_stop, plan_waits
 from .merge import Change
 from .moves import BringState, DropState, MergeDisk
 from .plan import Plan, Sighting
 from .record import BAD, CONFIRMED, PENDING, STAGED, Generation, Record, RecordedDisk, read_record
-from .steps import DefineDomain, DeleteVolume, StartDomain, StopDomain
+from .steps import DefineDomain, DeleteVolume, StartDomain
 
 
 def plan_generation(sighting: Sighting, aim: Aim) -> Plan:
@@ -149,9 +149,8 @@ def _leave(sighting: Sighting, record: Record, former: Generation, was: Optional
     if was and record.was is None:
         noted = history.with_record(live.xml, replace(record, was=was))
         yield DefineDomain(name, noted, new=False, before=live.as_read, note=f"it goes back to {say(former)}")
-    if live.state in RUNNING:
-        # One that was never healthy may not hear that it is to stop.
-        yield StopDomain(name, shutdown.timeout, shutdown.force or record.state == PENDING)
+    # One that was never healthy may not hear that it is to stop.
+    yield from plan_stop(name, live.state, replace(shutdown, force=shutdown.force or record.state == PENDING))
     yield from keep_state(sighting, record)
     if former.number in sighting.kept:
         yield BringState(name, former.number, record.domain or "", former.domain)

@@ -15,6 +15,8 @@ from .asker import Asker
 # libvirt's names of the states of a domain that does something, and of one that has a QEMU.
 UP = ("running", "blocked")
 RUNNING = (*UP, "paused", "pmsuspended", "shutdown")
+# One that crashed and was kept as it is (on_crash: preserve); without that it is shutoff after a crash.
+CRASHED = "crashed"
 LARGEST_PORT = 65535
 # An action of the module domain, besides the states of guests.
 RESTARTED = "restarted"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from .lifecycle import RUNNING, UP, Wait
+from .lifecycle import CRASHED, RUNNING, UP, Shutdown, Wait
 from .live_steps import CHANGES
 from .steps import (
     CopyVolume,
@@ -40,6 +40,16 @@ class Now:
 def plan_start(name: str, virt_type: Optional[str], state: str, wait: Wait) -> StartDomain:
     """Return the step that lets a domain run that is in that state."""
     return StartDomain(name, virt_type, state in ("paused", "pmsuspended"), wait.settle, bool(wait.serial))
+
+
+def plan_stop(name: str, state: str, shutdown: Shutdown) -> tuple[StopDomain, ...]:
+    """Return the step that stops a domain that is in that state, if there is something to stop.
+
+    One that crashed and was kept has its disks open still; it hears nothing, and has nothing left to save.
+    """
+    if state == CRASHED:
+        return (StopDomain(name, 0, True),)
+    return (StopDomain(name, shutdown.timeout, shutdown.force),) if state in RUNNING else ()
 
 
 def plan_waits(name: str, steps, state: str, wait: Wait) -> tuple:
@@ -97,7 +107,7 @@ def plan_way_back(taken, way_back: tuple, now: Now) -> tuple:
 def _power_off(begun, now: Now) -> tuple:
     """Return the step that ends the life that these steps began: not one that was resumed, nor what others started."""
     starts = [step for step in begun if isinstance(step, StartDomain) and not step.resume]
-    return tuple(StopDomain(step.name, 0, True) for step in starts if now.ours and now.state in RUNNING)
+    return tuple(StopDomain(step.name, 0, True) for step in starts if now.ours and now.state in (*RUNNING, CRASHED))
 
 
 def _restore(taken, was: str, before: str, is_off: bool) -> tuple:

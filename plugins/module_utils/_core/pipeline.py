@@ -12,7 +12,7 @@ from . import claims, definition, domain, xml
 from .chain import source_of
 from .errors import ImageError
 from .identity import keep_identity, networks_of
-from .lifecycle import RUNNING
+from .living import plan_stop
 from .match import Verdict, os_types_of
 from .merge import Change
 from .moves import DropState
@@ -22,7 +22,7 @@ from .present import plan_present, want
 from .record import CONFIRMED, Record, drop_record, read_record
 from .seed import SEED
 from .seeding import plan_old_seeds
-from .steps import DeleteVolume, StopDomain, UndefineDomain
+from .steps import DeleteVolume, UndefineDomain
 from .storage import plan_removal, plan_storage
 from .volume import StoragePlan, World
 
@@ -207,9 +207,7 @@ def _plan_absent(sighting: Sighting, record: Optional[Record]) -> Plan:
     if live is None:
         return Plan(name=sighting.name)
     claims.refuse_overlays(record, guest.remove)
-    steps: list = []
-    if live.state in RUNNING:
-        steps.append(StopDomain(sighting.name, guest.shutdown.timeout, guest.shutdown.force))
+    steps: list = [*plan_stop(sighting.name, live.state, guest.shutdown)]
     # The record goes with the domain: while a volume is left, the next run still knows it.
     removal = plan_removal(record.all_disks, guest.remove, sighting.world)
     try:

@@ -11,13 +11,13 @@ from typing import Optional
 from . import claims, definition, xml
 from .drift import find_drift, keep_drift
 from .errors import ImageError
-from .lifecycle import IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
-from .living import plan_start, plan_waits
+from .lifecycle import CRASHED, IGNORE, LIVE, NEXT_BOOT, REPAIR, REPORT, RESTART, RESTARTED, RUNNING, UP, Course
+from .living import plan_start, plan_stop, plan_waits
 from .merge import Change
 from .plan import Live, Plan
 from .record import Record
 from .running import Running, compare_running
-from .steps import DefineDomain, SetAutostart, StartDomain, StopDomain
+from .steps import DefineDomain, SetAutostart, StartDomain
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,11 @@ def plan_present(
 
 
 def _refuse_what_cannot_start(live: Optional[Live], found: Optional[definition.Definition], course: Course) -> None:
+    if course.state == "started" and live and live.state == CRASHED:
+        raise ImageError(
+            f"has crashed, and is kept as it is (on_crash: preserve); power it off (virsh destroy {live.name}) before it "
+            "is started again"
+        )
     if course.state in ("started", RESTARTED) and live and live.saved and found and found.changes:
         raise ImageError(
             "has a saved state (virsh managedsave), which would start with the old configuration; start it with virsh "
@@ -146,11 +151,11 @@ def _plan_state(
     def start() -> StartDomain:
         return plan_start(name, xml.parse(text, "domain").get("type"), state, course.wait)
 
-    stop = StopDomain(name, course.shutdown.timeout, course.shutdown.force)
-    if course.state == "stopped" and state in RUNNING:
-        return (stop,), "shutoff", ()
-    if state in RUNNING and course.state == RESTARTED or state in UP and how == RESTART and running.pending:
-        return (stop, replace(start(), resume=False)), "running", ()
+    stop = plan_stop(name, state, course.shutdown)
+    if course.state == "stopped" and stop:
+        return stop, "shutoff", ()
+    if stop and course.state == RESTARTED or state in UP and how == RESTART and running.pending:
+        return (*stop, replace(start(), resume=False)), "running", ()
     steps: tuple = ()
     if course.state in ("started", RESTARTED) and state not in UP:
         steps, state = (start(),), "running"

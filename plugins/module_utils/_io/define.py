@@ -11,14 +11,15 @@ from typing import Optional
 from .._core import definition, xml
 from .._core.asker import Asker
 from .._core.errors import ImageError
-from .._core.lifecycle import RUNNING, Belongings, Course, parse_shutdown, parse_wait
+from .._core.lifecycle import Belongings, Course, parse_shutdown, parse_wait
+from .._core.living import plan_stop
 from .._core.merge import Change
 from .._core.names import name_mistake
 from .._core.plan import Live, Plan
 from .._core.present import plan_present, want
 from .._core.record import Record
 from .._core.sameness import same_uuid
-from .._core.steps import StopDomain, UndefineDomain
+from .._core.steps import UndefineDomain
 from .belongings import read_belongings
 from .connection import Connection
 from .module import Outcome, describe
@@ -80,9 +81,7 @@ def _absent(name: str, live: Optional[Live], course: Course, belongings: Belongi
             f"domain {name} is a guest of image {record.image} and has volumes; the guests module with state: absent "
             "removes both"
         )
-    steps: tuple = ()
-    if live.state in RUNNING:
-        steps += (StopDomain(name, course.shutdown.timeout, course.shutdown.force),)
+    steps: tuple = plan_stop(name, live.state, course.shutdown)
     steps += (UndefineDomain(name, belongings),) if live.persistent else ()
     return Plan(
         name=name,

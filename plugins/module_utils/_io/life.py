@@ -12,7 +12,7 @@ from typing import Optional, Union
 
 from .._core import steps, xml
 from .._core.errors import ImageError
-from .._core.lifecycle import Belongings
+from .._core.lifecycle import CRASHED, Belongings
 from .._core.trouble import blame_kvm, explain
 from .connection import UNKNOWN_FLAGS, Connection, doing, has_code, now_state, state_of
 from .console import Console, Tail, console_log, qemu_log
@@ -174,7 +174,9 @@ def _shut_down(domain, timeout: int, connection: Connection) -> bool:
 
 
 def _is_off(domain, connection: Connection) -> bool:
-    return now_state(domain) in STOPPED and not (connection.is_xen and is_there(domain))
+    state = now_state(domain)
+    # libxl calls one off that is not; any driver keeps one that crashed, where on_crash says so.
+    return state in STOPPED and not ((connection.is_xen or state == CRASHED) and is_there(domain))
 
 
 def _ask_to_stop(domain, by_agent: bool, is_xen: bool) -> None:
