@@ -10,7 +10,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.match import Wish
 from ansible_collections.virt.image.tests.unit.support import host, image
 
 
-def devices(arch, machine, targets, kinds=""):
+def devices(arch, machine, targets, kinds="", at="qemu-only", boot="", **more):
     """Return `target bus` for drives with these targets (- is none); a disk whose kind is i is an ISO."""
     words = targets.split()
     drives = "".join(
@@ -20,9 +20,10 @@ def devices(arch, machine, targets, kinds=""):
         f'<disk id="d{index}" file="{index}" format="{"iso" if kinds[index : index + 1] == "i" else "raw"}"/>'
         for index, _word in enumerate(words)
     )
-    made = image(f'<boot type="hvm"><guest><arch>{arch}</arch></guest>{{drives}}</boot>', disks, drives)
-    verdict = choose(made, host("qemu-only"), Wish(machine=machine))
-    return ", ".join(f"{device.target} {device.bus}" for device in assign_devices(made, made.boots[0], verdict))
+    kind, os = ("xen", "<os><loader>pygrub</loader></os>") if boot == "xen" else ("hvm", "")
+    made = image(f'<boot type="{kind}"><guest><arch>{arch}</arch></guest>{os}{{drives}}</boot>', disks, drives)
+    verdict = choose(made, host(at), Wish(machine=machine))
+    return ", ".join(f"{device.target} {device.bus}" for device in assign_devices(made, made.boots[0], verdict, **more))
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,24 @@ def devices(arch, machine, targets, kinds=""):
 )
 def test_ide_names_where_there_is_no_ide(arch, machine, targets, kinds, told):
     assert devices(arch, machine, targets, kinds) == told
+
+
+@pytest.mark.parametrize(
+    "targets, kinds, boot, told",
+    [
+        ("vda -", "", "hvm", "xvda xen, xvdb xen"),
+        # Xen shows xvda to a BIOS as hda.
+        ("vda hda", "di", "hvm", "xvdb xen, hda ide"),
+        ("hda vda", "id", "hvm", "hda ide, xvdb xen"),
+        ("xvda hda", "di", "hvm", "xvda xen, hdb ide"),
+        ("vda hdc", "di", "hvm", "xvda xen, hdc ide"),
+        # A disk and its partition; partitions alone are disks to Xen.
+        ("vda xvda1", "", "hvm", "xvdb xen, xvda1 xen"),
+        ("vda xvda1", "", "xen", "xvdb xen, xvda1 xen"),
+        ("xvda1 xvda2", "", "xen", "xvda1 xen, xvda2 xen"),
+        ("vda xvda", "", "xen", "xvdb xen, xvda xen"),
+        ("vda xvda vdb", "", "xen", "xvdc xen, xvda xen, xvdb xen"),
+    ],
+)
+def test_names_that_are_one_disk_to_xen(targets, kinds, boot, told):
+    assert devices("x86_64", None, targets, kinds, "xen", boot) == told

@@ -35,12 +35,16 @@ class Device:
 
 @dataclass(frozen=True)
 class Request:
-    """One disk that needs a name; `named` is the descriptor's, which moves where there is no such bus."""
+    """One disk that needs a name; `named` is the descriptor's, which moves where there is no such bus.
+
+    `renamed`: it is on Xen's bus instead of virtio's, which the descriptor says.
+    """
 
     disk: str
     kind: str
     named: Optional[str] = None
     drive: Drive = Drive()
+    renamed: bool = False
 
 
 def extra_name(index: int) -> str:
@@ -83,12 +87,13 @@ def _request(image: Image, drive, option: Optional[DiskOption], verdict: Verdict
     asked = option.drive if option else Drive()
     # Another bus has other names.
     named = None if asked.bus or asked.target else drive.target
-    if named and verdict.virt_type == xen.TYPE and named.startswith("vd"):
+    renamed = bool(named) and verdict.virt_type == xen.TYPE and named.startswith("vd")
+    if renamed:
         # No virtio there: libxl has Xen's own bus, whose first four disks a BIOS sees as those of IDE.
         named = f"x{named}"
     is_floppy = (asked.target or drive.target or "").startswith("fd") if not asked.bus else asked.bus == "fdc"
     kind = "cdrom" if image.disk(drive.disk).format == "iso" else "floppy" if is_floppy else "disk"
-    return Request(drive.disk, kind, named, asked)
+    return Request(drive.disk, kind, named, asked, renamed)
 
 
 def _fixed_names(requests: list[Request], verdict: Verdict) -> dict[str, str]:
@@ -101,11 +106,7 @@ def _fixed_names(requests: list[Request], verdict: Verdict) -> dict[str, str]:
             raise ImageError(f"{request.disk} and {other} are both asked to be {target}; give one another target")
         if target:
             names[request.disk] = target
-    named: dict[str, str] = {}
-    for request in requests:
-        # Of two that are the same on Xen's bus (vda and xvda) the later one takes the next that is free.
-        if request.named and request.named not in named.values():
-            named[request.disk] = request.named
+    named = _names_of_descriptor(requests, verdict)
     for disk, name in named.items():
         if _is_taken(name, set(names.values())):
             other = next(other for other, taken in names.items() if _is_taken(name, {taken}))
@@ -114,6 +115,25 @@ def _fixed_names(requests: list[Request], verdict: Verdict) -> dict[str, str]:
         cdroms = {request.disk for request in requests if request.kind == "cdrom"}
         return _move_from_ide(names, named, cdroms, verdict)
     return {**names, **named}
+
+
+def _names_of_descriptor(requests: list[Request], verdict: Verdict) -> dict[str, str]:
+    """Return the names that the descriptor says; of two that are one disk to Xen one takes the next that is free instead.
+
+    That is the one that is renamed (vda beside hda, or beside xvda1). Without a BIOS, hda and xvda as such are two.
+    """
+    named: dict[str, str] = {}
+    for request in sorted(requests, key=lambda request: request.renamed):
+        moves = request.renamed or verdict.virt_type == xen.TYPE and verdict.type == "hvm"
+        if request.named and not (moves and any(_clash(request.named, other) for other in named.values())):
+            named[request.disk] = request.named
+    return named
+
+
+def _clash(name: str, other: str) -> bool:
+    """Return whether two names cannot both be there: partitions of one disk can, if the disk is not."""
+    both = name[-1].isdigit() and other[-1].isdigit() and name != other
+    return _is_taken(name, {other}) and not both
 
 
 def _move_from_ide(asked: dict[str, str], names: dict[str, str], cdroms: set, verdict: Verdict) -> dict[str, str]:
@@ -137,6 +157,8 @@ def _move_from_ide(asked: dict[str, str], names: dict[str, str], cdroms: set, ve
 def _prefix(request: Request, usual: str, verdict: Verdict) -> str:
     if request.drive.bus:
         return BUSES[request.drive.bus]
+    if request.renamed:
+        return "xvd"
     if request.kind == "floppy":
         return "fd"
     return _cdrom_prefix(verdict) if request.kind == "cdrom" else usual
