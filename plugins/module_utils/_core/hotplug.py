@@ -9,7 +9,7 @@ libxlDomainAttachDeviceLive and libxlDomainUpdateDeviceLive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import xen
 
@@ -68,10 +68,13 @@ QEMU = Abilities(
         "disk": MEDIUM,
     },
 )
-# No agent tells what a guest of Xen has mounted.
-LIBXL = Abilities(buses=("xen",), freed=(), controllers=(), media=("cdrom",), updated={"disk": MEDIUM})
+# No agent tells what a guest of Xen has mounted; and only emulated drives change their medium (libxl_cdrom_insert).
+LIBXL = Abilities(buses=("xen",), freed=(), controllers=(), media=(), updated={"disk": MEDIUM})
+LIBXL_HVM = replace(LIBXL, media=("cdrom",))
 
 
 def abilities_of(domain) -> Abilities:
     """Return what the driver of a domain's tree can do; of those that are not known it is told what they refuse."""
-    return LIBXL if domain.get("type") == xen.TYPE else QEMU
+    if domain.get("type") != xen.TYPE:
+        return QEMU
+    return LIBXL_HVM if domain.findtext("os/type") == "hvm" else LIBXL
