@@ -19,8 +19,8 @@ TYPE = "xen"
 # libxlMakeNic.
 NETWORKS = ("network", "bridge", "ethernet")
 WITH_SCRIPT = ("bridge", "ethernet")
-# libxlMakeDisk, with the driver qemu.
-FORMATS = ("raw", "iso", "qcow", "qcow2", "qed", "vhd")
+# libxlMakeDisk, with the driver qemu; its vhd is not libvirt's vpc, and none that can be asked for.
+FORMATS = ("raw", "qcow", "qcow2", "qed")
 # libxlMakeNetworkDiskSrcStr.
 PROTOCOLS = ("rbd",)
 # libxl knows devices by their names alone: xvd..., hd... and sd...
