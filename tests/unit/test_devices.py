@@ -66,3 +66,19 @@ def test_ide_names_where_there_is_no_ide(arch, machine, targets, kinds, told):
 )
 def test_names_that_are_one_disk_to_xen(targets, kinds, boot, told):
     assert devices("x86_64", None, targets, kinds, "xen", boot) == told
+
+
+@pytest.mark.parametrize(
+    "targets, kinds, boot, had, told",
+    [
+        ("xvda -", "", "hvm", {"d1": "hdb"}, "xvda xen, hdb ide"),
+        ("hda -", "", "hvm", {"d1": "xvdb"}, "hda ide, xvdb xen"),
+        # Its place is another's now; it has no such place; a CD-ROM drive is on IDE.
+        ("xvdb -", "", "hvm", {"d1": "hdb"}, "xvdb xen, xvda xen"),
+        ("xvda -", "", "hvm", {"d1": "sdb"}, "xvda xen, xvdb xen"),
+        ("xvda -", "di", "hvm", {"d1": "xvdd"}, "xvda xen, hdb ide"),
+        ("xvda -", "", "xen", {"d1": "hdb"}, "xvda xen, xvdb xen"),
+    ],
+)
+def test_a_guest_of_xen_keeps_the_names_that_it_has(targets, kinds, boot, had, told):
+    assert devices("x86_64", None, targets, kinds, "xen", boot, had=had) == told

@@ -74,8 +74,7 @@ def assign_devices(
     prefix = _disk_prefix(boot, verdict)
     for request in requests:
         name = (had or {}).get(request.disk)
-        is_fit = name and TARGET.fullmatch(name) and TARGET.fullmatch(name)[1] == _prefix(request, prefix, verdict)
-        if request.disk not in names and is_fit and not _is_taken(name, set(names.values())):
+        if request.disk not in names and _may_keep(name, request, prefix, verdict) and not _is_taken(name, set(names.values())):
             names[request.disk] = name
     for request in requests:
         if request.disk not in names:
@@ -152,6 +151,18 @@ def _move_from_ide(asked: dict[str, str], names: dict[str, str], cdroms: set, ve
         if disk not in stay:
             stay[disk] = _next_name(prefixes[disk], set(stay.values()))
     return stay
+
+
+def _may_keep(name: Optional[str], request: Request, usual: str, verdict: Verdict) -> bool:
+    """Return whether a disk that nobody names keeps the name that it has: it is where it would be put now."""
+    had = TARGET.fullmatch(name or "")
+    if not had:
+        return False
+    is_usual = request.kind == "disk" and not request.drive.bus and not request.renamed
+    if verdict.virt_type == xen.TYPE and verdict.type == "hvm" and is_usual:
+        # Both have been usual there.
+        return had[1] in ("hd", "xvd")
+    return had[1] == _prefix(request, usual, verdict)
 
 
 def _prefix(request: Request, usual: str, verdict: Verdict) -> str:
