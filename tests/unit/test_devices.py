@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core.devices import assign_devices
 from ansible_collections.virt.image.plugins.module_utils._core.match import Wish, choose
-from ansible_collections.virt.image.tests.unit.support import host, image
+from ansible_collections.virt.image.tests.unit.support import host, image, message
 
 
 def devices(arch, machine, targets, kinds="", at="qemu-only", boot="", **more):
@@ -82,3 +82,23 @@ def test_names_that_are_one_disk_to_xen(targets, kinds, boot, told):
 )
 def test_a_guest_of_xen_keeps_the_names_that_it_has(targets, kinds, boot, had, told):
     assert devices("x86_64", None, targets, kinds, "xen", boot, had=had) == told
+
+
+@pytest.mark.parametrize(
+    "targets, kinds, more, disk, way",
+    [
+        ("vda vdb vdc vdd", "", {"seed": True}, "the seed", "d3 (xvdd) another target, such as xvde"),
+        ("xvda xvdb xvdc xvdd xvde -", "dddddi", {}, "d5", "d3 (xvdd) another target, such as xvdf"),
+        ("hda hdb xvdc hdd -", "", {}, "d4", "d2 (xvdc) another target, such as xvde"),
+    ],
+)
+def test_disks_of_xen_that_take_all_places_of_ide(targets, kinds, more, disk, way):
+    assert message(devices, "x86_64", None, targets, kinds, "xen", **more) == (
+        f"{disk} is to be on IDE, which has no place left: of Xen's disks the first four, xvda to xvdd, take those of hda to "
+        f"hdd. Give {way}"
+    )
+
+
+def test_a_disk_of_xen_that_takes_no_place_of_ide():
+    told = devices("x86_64", None, "vda vdb vdc vde", at="xen", seed=True)
+    assert told == "xvda xen, xvdb xen, xvdc xen, xvde xen, hdd ide"

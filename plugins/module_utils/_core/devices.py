@@ -79,6 +79,7 @@ def assign_devices(
     for request in requests:
         if request.disk not in names:
             names[request.disk] = _next_name(_prefix(request, prefix, verdict), set(names.values()))
+            _refuse_full_ide(request.disk, names, verdict)
     return tuple(_device(request, names[request.disk], verdict) for request in requests)
 
 
@@ -213,6 +214,20 @@ def _next_name(prefix: str, taken: set) -> str:
         if not _is_taken(prefix + letter, taken):
             return prefix + letter
     raise ImageError(f"all device names from {prefix}a to {prefix}zz are taken")
+
+
+def _refuse_full_ide(disk: str, names: dict[str, str], verdict: Verdict) -> None:
+    """Refuse a place on IDE that nobody asks for, where disks on Xen's bus have all four."""
+    places = FIXED_NAMES["ide"]
+    name, taken = names[disk], set(names.values()) - {names[disk]}
+    shadows = {other: one for other, one in names.items() if one.startswith("xvd") and _is_taken(one, set(places))}
+    if not name.startswith("hd") or name in places or verdict.virt_type != xen.TYPE or not shadows:
+        return
+    other, shadow = list(shadows.items())[-1]
+    raise ImageError(
+        f"{'the seed' if disk == SEED else disk} is to be on IDE, which has no place left: of Xen's disks the first four, xvda to xvdd, take those of hda to "
+        f"hdd. Give {other} ({shadow}) another target, such as {_next_name('xvd', taken | set(places))}"
+    )
 
 
 def _is_taken(name: str, taken: set) -> bool:
