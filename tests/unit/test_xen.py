@@ -15,7 +15,7 @@ from ansible_collections.virt.image.plugins.module_utils._core.record import rea
 from ansible_collections.virt.image.plugins.module_utils._core.running import Running, compare_running
 from ansible_collections.virt.image.plugins.module_utils._io import addresses as telling
 from ansible_collections.virt.image.plugins.module_utils._io import connection as door
-from ansible_collections.virt.image.plugins.module_utils._io import console, dom0, life
+from ansible_collections.virt.image.plugins.module_utils._io import console, dom0, life, sight
 from ansible_collections.virt.image.tests.unit.lives import LIBVIRT, NO_DOMAIN, Clock, Domain, connection
 from ansible_collections.virt.image.tests.unit.stand_in import Failure, failing
 from ansible_collections.virt.image.tests.unit.support import message, text
@@ -138,9 +138,24 @@ def test_the_state_of_one_that_is_called_off(is_active, reason, state):
     assert dom0.state_when_off(domain) == state
 
 
-def test_the_host_is_no_guest():
+def numbered(number, uri="xen:///system"):
     domain = Domain()
-    domain.number = 0
+    domain.number = number
+    domain.connect = lambda: SimpleNamespace(getURI=lambda: uri)
+    return domain
+
+
+@pytest.mark.parametrize(
+    "number, uri, listed",
+    [(0, "xen:///system", []), (0, "xen+ssh://root@host/system", []), (0, "qemu:///system", ["web"]), (3, "xen:///system", ["web"])],
+)
+def test_the_host_is_not_listed_among_its_guests(number, uri, listed):
+    link = SimpleNamespace(listAllDomains=lambda: [numbered(number, uri)])
+    assert list(sight.domains_of(SimpleNamespace(link=link))) == listed
+
+
+def test_the_host_is_no_guest():
+    domain = numbered(0)
     assert message(dom0.refuse_dom0, domain, "Domain-0") == "domain Domain-0 is the host itself (Xen's dom0), and no guest"
     domain.number = -1
     assert message(dom0.refuse_dom0, domain, "web") == ""

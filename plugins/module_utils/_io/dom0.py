@@ -79,9 +79,14 @@ def connect_hint(uri: str, is_local: bool) -> str:
     )
 
 
+def is_host(domain) -> bool:
+    """Return whether a domain is the host itself, which libxl's driver lists among its guests as number 0."""
+    return domain.ID() == 0 and driver_of(domain.connect().getURI()) == "xen"
+
+
 def refuse_dom0(domain, name: str) -> None:
-    """Raise ImageError for the host itself, which libxl's driver lists among its guests."""
-    if domain.ID() == 0:
+    """Raise ImageError for the host itself."""
+    if is_host(domain):
         raise ImageError(f"domain {name} is the host itself (Xen's dom0), and no guest")
 
 

@@ -13,14 +13,14 @@ from .._core.lifecycle import RUNNING
 from .._core.report import Look, own_record
 from .addresses import addresses
 from .connection import Connection, doing, state_of
+from .dom0 import is_host
 from .requirements import libvirt
 
 
 def domains_of(connection: Connection) -> dict:
-    """Return libvirt's domains by name."""
+    """Return libvirt's domains by name, without Xen's host itself."""
     with doing("list the domains"):
-        # Number 0 is Xen's host itself.
-        return {domain.name(): domain for domain in connection.link.listAllDomains() if domain.ID() != 0}
+        return {domain.name(): domain for domain in connection.link.listAllDomains() if not is_host(domain)}
 
 
 def look_at(domain, everyone: bool, *sources: str) -> Optional[Look]:
