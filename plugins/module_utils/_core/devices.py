@@ -246,7 +246,7 @@ def _place_of(name: str) -> str:
 def _bus(target: str, verdict: Verdict) -> Optional[str]:
     prefix = TARGET.fullmatch(target)[1]
     if prefix == "sd":
-        return None if verdict.virt_type == "xen" else "sata" if verdict.arch in X86 else "scsi"
+        return None if verdict.virt_type == xen.TYPE else "sata" if verdict.arch in X86 else "scsi"
     return {"hd": "ide", "vd": "virtio", "xvd": "xen", "fd": "fdc", "ubd": "uml"}[prefix]
 
 

@@ -14,7 +14,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .chain import source_of
 from .devices import assign_devices, extra_name
 from .disks import refuse_own_disks, render_disk, render_extra_disk, render_source, scsi_controllers
@@ -36,7 +36,7 @@ from .system import render_features, render_life, render_os
 from .volume import BLOCK, Volume
 
 # The vendors' prefixes for guests: QEMU's and Xen's.
-MAC_PREFIXES = {"xen": "00:16:3e"}
+MAC_PREFIXES = {xen.TYPE: "00:16:3e"}
 QEMU_PREFIX = "52:54:00"
 
 
@@ -122,7 +122,7 @@ def _emulator(verdict: Verdict) -> Optional[str]:
     guest with it is refused at its start. libxl takes its own where nothing is said.
     """
     told = verdict.emulator
-    is_libxl_s = verdict.virt_type == "xen" and posixpath.basename(told or "").startswith("qemu-system-")
+    is_libxl_s = verdict.virt_type == xen.TYPE and posixpath.basename(told or "").startswith("qemu-system-")
     return None if verdict.type == "xen" or is_libxl_s else told
 
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Optional
 
-from . import xml
+from . import xen, xml
 from .asker import Asker
 from .errors import ImageError, Problem, Problems
 from .machine import QEMU_TYPES
@@ -209,7 +209,7 @@ def _refuse_impossible(cpu: Cpu, verdict: Verdict) -> None:
             "cpu.features needs cpu.mode (such as maximum) or cpu.model where the guest is emulated (virt_type: qemu): its "
             "default CPU has no name"
         )
-    if type == "xen" and cpu.mode not in (None, "host-passthrough"):
+    if type == xen.TYPE and cpu.mode not in (None, "host-passthrough"):
         raise ImageError(f"cpu.mode: {cpu.mode} is not for guests of type xen; they can have host-passthrough")
-    if type == "xen" and cpu.features and not cpu.mode:
+    if type == xen.TYPE and cpu.features and not cpu.mode:
         raise ImageError("cpu.features needs cpu.mode: host-passthrough for a guest of type xen")

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from . import xen
 from .trial import CHATTER, STAMP
 
 # Lines that are shown of each text, and the letters of a line.
@@ -67,7 +68,7 @@ def explain(trouble: str, virt_type: Optional[str], log: str, console: str) -> s
     if blame:
         return f"{trouble}: {blame}"
     parts, whose = [trouble], "QEMU"
-    if virt_type == "xen":
+    if virt_type == xen.TYPE:
         log, whose = LIBXL_STAMP.sub("", log), "libxl"
     for what, lines in ((f"{whose}'s log", log_lines(log)), ("its console", console_lines(console))):
         if lines:

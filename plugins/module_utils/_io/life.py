@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Optional, Union
 
-from .._core import steps, xml
+from .._core import steps, xen, xml
 from .._core.errors import ImageError
 from .._core.lifecycle import CRASHED, Belongings
 from .._core.trouble import blame_kvm, explain
@@ -87,7 +87,7 @@ def _run(step: steps.StartDomain, domain, connection: Connection, paused: bool =
         return False
     except ImageError as error:
         if log:
-            raise ImageError(explain(str(error), "xen", log.text(), "")) from None
+            raise ImageError(explain(str(error), xen.TYPE, log.text(), "")) from None
         if step.virt_type != "kvm":
             raise
         # Nested virtualisation offers /dev/kvm and cannot run a guest on it.
