@@ -18,10 +18,12 @@ from .._core.header import Header
 from .._core.host import parse_capabilities
 from .._core.lifecycle import RUNNING
 from .._core.plan import Live
-from .dom0 import connect_hint, driver_of, refuse_dom0, state_when_off
+from .._core.xen import TYPE
+from .dom0 import connect_hint, refuse_dom0, state_when_off
 from .jobs import Jobs
 from .lock import Locks
 from .requirements import libvirt
+from .uri import driver_of, is_local
 from .watch import Watch
 
 STATES = {
@@ -72,7 +74,7 @@ class Connection:
         try:
             self.link = libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
         except libvirt.libvirtError as error:
-            hint = connect_hint(uri, self.is_local)
+            hint = connect_hint(uri)
             raise ImageError(f"cannot connect to {uri}: {error.get_error_message()}{hint}") from None
 
     def __enter__(self) -> Connection:
@@ -86,16 +88,12 @@ class Connection:
     @property
     def is_local(self) -> bool:
         """Return whether the pools' paths are this machine's."""
-        try:
-            parts = urlsplit(self.uri)
-        except ValueError as error:
-            raise ImageError(f"{self.uri} is no URI: {error}") from None
-        return not parts.hostname and "+" not in parts.scheme.replace("+unix", "")
+        return is_local(self.uri)
 
     @cached_property
     def is_xen(self) -> bool:
         """Return whether libxl's driver answers, which lacks much of what QEMU's has."""
-        return driver_of(self.real_uri) == "xen"
+        return driver_of(self.real_uri) == TYPE
 
     @cached_property
     def real_uri(self) -> str:

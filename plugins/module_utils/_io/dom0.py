@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from typing import Optional
-from urllib.parse import urlsplit
 
 from .._core import xml
 from .._core.errors import ImageError
+from .._core.xen import TYPE
 from .requirements import libvirt
+from .uri import driver_of, is_local
 
 # Xen's file system tells what this domain may; control_d is dom0's (xen/include/public/features.h, drivers/xen/xenfs).
 CAPABILITIES = "/proc/xen/capabilities"
@@ -24,11 +25,6 @@ def is_dom0() -> bool:
     return "control_d" in _text(CAPABILITIES)
 
 
-def driver_of(uri: str) -> str:
-    """Return the name of the driver in a URI, such as qemu, xen or test."""
-    return urlsplit(uri).scheme.partition("+")[0]
-
-
 def neighbours(domain) -> Optional[list[tuple[str, Optional[str], str]]]:
     """Return interface, MAC and address of a guest whose address this host knows; None where libxl does not run it here.
 
@@ -36,7 +32,7 @@ def neighbours(domain) -> Optional[list[tuple[str, Optional[str], str]]]:
     What QEMU's driver looks for in the host's ARP table is looked for here in the same.
     """
     uri = domain.connect().getURI()
-    if driver_of(uri) != "xen" or "+" in urlsplit(uri).scheme or urlsplit(uri).hostname:
+    if driver_of(uri) != TYPE or not is_local(uri):
         return None
     known: dict = {}
     for line in _text(NEIGHBOURS).splitlines()[1:]:
@@ -67,9 +63,9 @@ def _number(text: str) -> int:
         return 0
 
 
-def connect_hint(uri: str, is_local: bool) -> str:
+def connect_hint(uri: str) -> str:
     """Return what may help who cannot connect."""
-    if not is_local:
+    if not is_local(uri):
         return "; is the host there, with libvirt's daemon running, and may this user connect?"
     if driver_of(uri) == "qemu" and is_dom0():
         return "; this is a host of Xen: its guests are at uri: xen:///system"
@@ -81,7 +77,7 @@ def connect_hint(uri: str, is_local: bool) -> str:
 
 def is_host(domain) -> bool:
     """Return whether a domain is the host itself, which libxl's driver lists among its guests as number 0."""
-    return domain.ID() == 0 and driver_of(domain.connect().getURI()) == "xen"
+    return domain.ID() == 0 and driver_of(domain.connect().getURI()) == TYPE
 
 
 def refuse_dom0(domain, name: str) -> None:
