@@ -223,8 +223,13 @@ def test_who_is_told_of(params, told):
 
 
 def test_the_host_of_xen_is_no_guest():
-    # libxl's driver lists it as domain 0.
-    assert info(domain("Domain-0", ID=lambda: 0), domain("a"), all=True)[0][0]["name"] == "a"
+    # libxl's driver lists it as domain 0; what has that number elsewhere is a guest as any other.
+    told = {}
+    for uri in ("xen:///system", "test:///default"):
+        link = SimpleNamespace(getURI=lambda uri=uri: uri)
+        guests, _warnings = info(domain("Domain-0", ID=lambda: 0, connect=lambda link=link: link), domain("a"), all=True)
+        told[uri] = [guest["name"] for guest in guests]
+    assert told == {"xen:///system": ["a"], "test:///default": ["Domain-0", "a"]}
 
 
 def test_one_that_went_meanwhile_is_not_there():
