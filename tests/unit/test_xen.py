@@ -147,7 +147,12 @@ def numbered(number, uri="xen:///system"):
 
 @pytest.mark.parametrize(
     "number, uri, listed",
-    [(0, "xen:///system", []), (0, "xen+ssh://root@host/system", []), (0, "qemu:///system", ["web"]), (3, "xen:///system", ["web"])],
+    [
+        (0, "xen:///system", []),
+        (0, "xen+ssh://root@host/system", []),
+        (0, "qemu:///system", ["web"]),
+        (3, "xen:///system", ["web"]),
+    ],
 )
 def test_the_host_is_not_listed_among_its_guests(number, uri, listed):
     link = SimpleNamespace(listAllDomains=lambda: [numbered(number, uri)])

@@ -224,8 +224,9 @@ def _refuse_full_ide(disk: str, names: dict[str, str], verdict: Verdict) -> None
     if not name.startswith("hd") or name in places or verdict.virt_type != xen.TYPE or not shadows:
         return
     other, shadow = list(shadows.items())[-1]
+    what = "the seed" if disk == SEED else disk
     raise ImageError(
-        f"{'the seed' if disk == SEED else disk} is to be on IDE, which has no place left: of Xen's disks the first four, xvda to xvdd, take those of hda to "
+        f"{what} is to be on IDE, which has no place left: of Xen's disks the first four, xvda to xvdd, take those of hda to "
         f"hdd. Give {other} ({shadow}) another target, such as {_next_name('xvd', taken | set(places))}"
     )
 
