@@ -6,13 +6,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.virt.image.plugins.module_utils._core import steps
-from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Wait
+from ansible_collections.virt.image.plugins.module_utils._core.lifecycle import Belongings, Shutdown, Wait
 from ansible_collections.virt.image.plugins.module_utils._core.live_steps import DetachDevice
 from ansible_collections.virt.image.plugins.module_utils._core.living import (
     Now,
     lasting,
     plan_fallback,
     plan_start,
+    plan_stop,
     plan_undo,
     plan_waits,
     split_at_start,
@@ -199,3 +200,17 @@ def test_what_comes_after_a_start_waits_until_the_guest_stays():
 )
 def test_steps_say_what_goes(step, said):
     assert str(step) == said
+
+
+@pytest.mark.parametrize(
+    "state, step",
+    [
+        ("running", (steps.StopDomain("web", 30, False),)),
+        ("paused", (steps.StopDomain("web", 30, False),)),
+        ("shutoff", ()),
+        # It hears nothing, and has nothing left to save.
+        ("crashed", (steps.StopDomain("web", 0, True),)),
+    ],
+)
+def test_what_stops_a_domain_in_each_state(state, step):
+    assert plan_stop("web", state, Shutdown(30, False)) == step
