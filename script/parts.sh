@@ -3,7 +3,7 @@
 # The parts of script/test: for each a name, a line, and the function run_NAME; sourced after lib.sh and libvirtd.sh.
 set -euo pipefail
 
-PARTS=(unit fuzz pairs browser integration-own sanity lint docs integration molecule)
+PARTS=(unit fuzz pairs browser integration-own integration-apart sanity lint docs integration molecule)
 # What runs when it is named, or with --all: the others fill half an hour on 2 cores.
 MORE_PARTS=(sanity-newest example guides galaxy)
 # What runs with --xen only: it emulates a whole host.
@@ -14,6 +14,7 @@ declare -A DOES=(
     [pairs]="the domains of libvirt's own test suite, as libvirt wrote them"
     [browser]='the pages in a real Chromium'
     [integration-own]='the targets that bring a libvirtd of their own (root)'
+    [integration-apart]='some of the targets, on a libvirtd apart from the one of the others (root)'
     [sanity]='ansible-test sanity'
     [sanity-newest]='the same with the newest ansible-core, where there is a Python for it'
     [lint]='ansible-lint, shellcheck, REUSE, vermin, changelog and documentation'
@@ -29,11 +30,12 @@ declare -A DOES=(
 LIBVIRT_PARTS=(integration xen)
 # Those that have one of their own (script/apart), with these options of unshare: who fetches packages needs this machine's
 # network, and has no network of libvirt.
-declare -A APART=([molecule]='--net' [example]='--net' [guides]='--net' [galaxy]='')
+declare -A APART=([integration-apart]='--net' [molecule]='--net' [example]='--net' [guides]='--net' [galaxy]='')
 # The versions of the small guest that a part uses.
-declare -A BUILDS=([integration]='v1 v2 broken' [molecule]=v1 [example]=ssh [guides]='v1 v2' [galaxy]=v1 [xen]='xen-v1 xen-v2')
+declare -A BUILDS=([integration]='v1 v2 broken' [integration-apart]='v1 v2 broken' [molecule]=v1 [example]=ssh [guides]='v1 v2' [galaxy]=v1 [xen]='xen-v1 xen-v2')
 # What targets that integration leaves out have in their files "aliases".
 OWN_TARGETS=virt_image/own/
+APART_TARGETS=virt_image/apart/
 XEN_TARGETS=virt_image/xen/
 NEWEST='ansible-core>=2.21,<2.22'
 
@@ -166,7 +168,13 @@ shell_scripts() {
 # ansible-test runs the targets one after the other; modules run under the Python of apt's libvirt bindings.
 run_integration() {
     # Unless somebody names some.
-    [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS" --exclude "$XEN_TARGETS"
+    [[ $# -gt 0 ]] || set -- --exclude "$OWN_TARGETS" --exclude "$APART_TARGETS" --exclude "$XEN_TARGETS"
+    on_libvirtd integration_targets "$@"
+}
+
+# Those that need nothing of this machine's libvirtd, at the same time as the others.
+run_integration-apart() {
+    [[ $# -gt 0 ]] || set -- "$APART_TARGETS"
     on_libvirtd integration_targets "$@"
 }
 
