@@ -18,6 +18,7 @@ CAPABILITIES = "/proc/xen/capabilities"
 # Address, hardware type, flags, hardware address, mask, device; flag 2 says that the address is known (proc(5)).
 NEIGHBOURS = "/proc/net/arp"
 COMPLETE = 2
+DOM0 = "Domain-0"
 
 
 def is_dom0() -> bool:
@@ -82,7 +83,8 @@ def is_host(domain) -> bool:
 
 def refuse_dom0(domain, name: str) -> None:
     """Raise ImageError for the host itself."""
-    if is_host(domain):
+    # libxlAddDom0 calls it so; all others need not be asked for their number.
+    if name == DOM0 and is_host(domain):
         raise ImageError(f"domain {name} is the host itself (Xen's dom0), and no guest")
 
 
